@@ -1,0 +1,68 @@
+"""rlplay: reinforcement learning that you can see, touch and trust.
+
+Importing opens no file, starts no thread and touches no GPU.
+"""
+
+from rlplay.agents import (
+    AGENT_REGISTRY,
+    Agent,
+    create_agent,
+    list_algorithms,
+    register_activation,
+    register_agent,
+)
+from rlplay.agents.networks import build_network, count_parameters
+from rlplay.config import RunConfig, get_default_config, list_presets
+from rlplay.device import get_device, get_device_info, get_global_device, set_global_device
+from rlplay.envs import (
+    ENV_REGISTRY,
+    BaseEnvironment,
+    check_environment,
+    create_env,
+    create_vector_env,
+    list_environments,
+    register_env,
+)
+from rlplay.errors import RlplayError
+from rlplay.evaluation import EvaluationResult, evaluate, load_agent
+from rlplay.storage import Replay, StorageManager, get_storage_manager
+from rlplay.training.run import train
+from rlplay.training.session import SessionState, TrainingSession, sessions
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AGENT_REGISTRY",
+    "ENV_REGISTRY",
+    "Agent",
+    "BaseEnvironment",
+    "EvaluationResult",
+    "Replay",
+    "RlplayError",
+    "RunConfig",
+    "SessionState",
+    "StorageManager",
+    "TrainingSession",
+    "build_network",
+    "check_environment",
+    "count_parameters",
+    "create_agent",
+    "create_env",
+    "create_vector_env",
+    "evaluate",
+    "get_default_config",
+    "get_device",
+    "get_device_info",
+    "get_global_device",
+    "get_storage_manager",
+    "list_algorithms",
+    "list_environments",
+    "list_presets",
+    "load_agent",
+    "register_activation",
+    "register_agent",
+    "register_env",
+    "sessions",
+    "set_global_device",
+    "train",
+]

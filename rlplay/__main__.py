@@ -1,0 +1,7 @@
+"""``python -m rlplay`` is ``rlplay``."""
+
+import sys
+
+from rlplay.cli import main
+
+sys.exit(main())

@@ -1,0 +1,126 @@
+"""The algorithms, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+
+from rlplay.agents.base import Agent, Hyperparameters, unknown_name
+from rlplay.agents.networks import build_network, count_parameters, register_activation
+from rlplay.config import RunConfig, get_default_config
+from rlplay.errors import ContractError, UnknownAlgorithm
+
+__all__ = [
+    "AGENT_REGISTRY",
+    "Agent",
+    "AgentSpec",
+    "Hyperparameters",
+    "build_network",
+    "count_parameters",
+    "create_agent",
+    "get_agent_spec",
+    "get_default_config",
+    "list_algorithms",
+    "register_activation",
+    "register_agent",
+]
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """A registered algorithm.
+
+    Attributes:
+        name: How configs ask for it.
+        agent: The class.
+        title: Its name for people.
+        description: One sentence.
+        presets: Partial configs by environment ("*" for all) and preset name.
+    """
+
+    name: str
+    agent: type[Agent]
+    title: str
+    description: str
+    presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def hyperparameters(self) -> type[Hyperparameters]:
+        """The model that declares the algorithm's options."""
+        return self.agent.Hyperparameters
+
+
+AGENT_REGISTRY: dict[str, AgentSpec] = {}
+
+
+def register_agent(
+    name: str,
+    *,
+    title: str | None = None,
+    presets: dict[str, dict[str, dict[str, Any]]] | None = None,
+) -> Callable[[type[Agent]], type[Agent]]:
+    """Register an algorithm, as a decorator of its class; registering again replaces it.
+
+    Args:
+        name: How configs ask for it.
+        title: Its name for people.
+        presets: Partial configs by environment ("*" for all) and preset name; the preset
+            "default" is what `get_default_config` starts from.
+
+    Returns:
+        The decorator.
+
+    Raises:
+        ContractError: When the class is not an `Agent`.
+    """
+
+    def register(agent: type[Agent]) -> type[Agent]:
+        if not (isinstance(agent, type) and issubclass(agent, Agent)):
+            raise ContractError(f"{agent!r} is not a subclass of rlplay.Agent.")
+        description = (agent.__doc__ or "").strip().partition("\n")[0]
+        AGENT_REGISTRY[name] = AgentSpec(name, agent, title or name, description, presets or {})
+        return agent
+
+    return register
+
+
+def get_agent_spec(name: str) -> AgentSpec:
+    """Look an algorithm up.
+
+    Raises:
+        UnknownAlgorithm: When nobody registered it.
+    """
+    try:
+        return AGENT_REGISTRY[name]
+    except (KeyError, TypeError):
+        raise UnknownAlgorithm(unknown_name("algorithm", name, list(AGENT_REGISTRY))) from None
+
+
+def create_agent(
+    config: RunConfig,
+    observation_space: gymnasium.Space[Any],
+    action_space: gymnasium.Space[Any],
+) -> Agent:
+    """Create the agent that a config describes.
+
+    Args:
+        config: The run's config.
+        observation_space: Space of one environment's observation.
+        action_space: Space of one environment's action.
+
+    Returns:
+        An agent that has learned nothing yet.
+    """
+    return get_agent_spec(config.algo).agent(config, observation_space, action_space)
+
+
+def list_algorithms() -> list[str]:
+    """Name the registered algorithms."""
+    return sorted(AGENT_REGISTRY)
+
+
+from rlplay.agents import dqn as _dqn  # noqa: E402, F401  (registers itself)
+from rlplay.agents import ppo as _ppo  # noqa: E402, F401

@@ -1,0 +1,310 @@
+"""Agent: the contract of one algorithm. Batch first: N environments, one call."""
+
+from __future__ import annotations
+
+import abc
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from rlplay.config import RunConfig, validated
+from rlplay.device import choose_precision, explain_out_of_memory, get_device
+from rlplay.errors import ConfigError, ContractError, DamagedFile, TrainingDiverged, nearest
+from rlplay.seeding import split_seed
+
+__all__ = ["Agent", "Hyperparameters", "TorchAgent"]
+
+Observations = npt.NDArray[np.float32]  # (N, D)
+Actions = npt.NDArray[np.int64]  # (N,)
+Rewards = npt.NDArray[np.float32]  # (N,)
+Flags = npt.NDArray[np.bool_]  # (N,)
+
+
+class Hyperparameters(BaseModel):
+    """Base of an algorithm's options.
+
+    A field whose ``json_schema_extra`` says ``{"live": True}`` may change while training runs.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def live_names(cls) -> list[str]:
+        """Name the options that may change while training runs."""
+        return [
+            name
+            for name, field in cls.model_fields.items()
+            if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("live")
+        ]
+
+    @classmethod
+    def check_live(cls, algo: str, changes: dict[str, Any]) -> None:
+        """Refuse changes of options that are fixed while training runs.
+
+        Raises:
+            ConfigError: For the first such option.
+        """
+        live = cls.live_names()
+        for name in changes:
+            if name in cls.model_fields and name not in live:
+                raise ConfigError(
+                    f"Algorithm {algo!r}: {name!r} cannot change while training runs; start a "
+                    f"new run for it. Live options: {', '.join(live)}."
+                )
+
+
+class Agent(abc.ABC):
+    """One learning algorithm.
+
+    The training loop calls, for each vector step, `select_action`, then `store_transition`, and
+    then `train_step` as long as `updates_due` is above zero.
+
+    Attributes:
+        config: The run's config.
+        observation_space: Space of one observation, a flat float32 box of D numbers.
+        action_space: Space of one action, ``Discrete``.
+        num_envs: N, the environments played side by side.
+        hyperparams: The algorithm's options; change them through `update_hyperparams`.
+        steps: Environment steps stored so far.
+    """
+
+    #: The model that declares the algorithm's options.
+    Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+
+    def __init__(
+        self,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Create the agent from a run's config and the spaces of one environment."""
+        self.config = config
+        self.observation_space = observation_space
+        self.action_space = action_space
+        self.num_envs = config.num_envs
+        self.steps = 0
+        self.hyperparams: Any = validated(
+            self.Hyperparameters, config.hyperparams, f"Algorithm {config.algo!r}"
+        )
+
+    @property
+    @abc.abstractmethod
+    def updates_due(self) -> int:
+        """How many calls of `train_step` are due before the next vector step, 0 or more."""
+
+    @abc.abstractmethod
+    def select_action(self, observations: Observations, training: bool = True) -> Actions:
+        """Choose one action for each environment.
+
+        Args:
+            observations: (N, D) float32.
+            training: Explore as in training; otherwise choose what looks best.
+
+        Returns:
+            (N,) int64.
+        """
+
+    @abc.abstractmethod
+    def store_transition(
+        self,
+        observations: Observations,
+        actions: Actions,
+        rewards: Rewards,
+        next_observations: Observations,
+        terminated: Flags,
+        truncated: Flags,
+    ) -> None:
+        """Take in one vector step.
+
+        Args:
+            observations: (N, D) float32, what `select_action` saw.
+            actions: (N,) int64, what was done.
+            rewards: (N,) float32.
+            next_observations: (N, D) float32; where an episode ended its last observation, not
+                the first one of the next episode.
+            terminated: (N,) bool, the world ended: nothing follows, do not bootstrap.
+            truncated: (N,) bool, the episode was cut: bootstrap from the last observation.
+        """
+
+    @abc.abstractmethod
+    def train_step(self) -> dict[str, float]:
+        """Do at most one update.
+
+        Returns:
+            Metrics by name; empty when no update is due.
+
+        Raises:
+            TrainingDiverged: When the loss is not finite; the weights are left as they were.
+        """
+
+    @abc.abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training needs to go on exactly: tensors, arrays and plain values."""
+
+    @abc.abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+
+    @abc.abstractmethod
+    def save(self, path: str | Path) -> None:
+        """Write the weights."""
+
+    @abc.abstractmethod
+    def load(self, path: str | Path) -> None:
+        """Read the weights that `save` wrote.
+
+        Raises:
+            DamagedFile: When the file does not hold weights for this network.
+        """
+
+    def explain(self, observation: Observations) -> dict[str, Any]:
+        """Say what the agent thinks of one observation.
+
+        Args:
+            observation: (D,) float32.
+
+        Returns:
+            What the algorithm knows of ``q_values``, ``probabilities``, ``value`` and
+            ``activations`` (one list a layer).
+        """
+        return {}
+
+    def update_hyperparams(self, **changes: Any) -> None:
+        """Change live options between two updates.
+
+        Args:
+            **changes: Options by name.
+
+        Raises:
+            ConfigError: For an unknown option, one that is not live, or a value out of range;
+                nothing is changed then.
+        """
+        self.Hyperparameters.check_live(self.config.algo, changes)
+        self.hyperparams = validated(
+            self.Hyperparameters,
+            {**self.hyperparams.model_dump(), **changes},
+            f"Algorithm {self.config.algo!r}",
+        )
+
+
+class TorchAgent(Agent):
+    """What the agents with a PyTorch network share: device, precision, generator, files.
+
+    Attributes:
+        network: The network that acts.
+        device: Where it computes.
+        precision: "float32" or "bfloat16".
+        generator: The agent's own generator, on the CPU, for sampling and shuffling.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def __init__(
+        self,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Resolve the device and the generators; the subclass builds its network."""
+        super().__init__(config, observation_space, action_space)
+        if (
+            not isinstance(observation_space, gymnasium.spaces.Box)
+            or len(observation_space.shape) != 1
+        ):
+            raise ContractError(
+                f"{config.algo!r} needs observations that are flat vectors (a Box of one "
+                f"dimension), not {observation_space}. Flatten them in the environment."
+            )
+        if not isinstance(action_space, gymnasium.spaces.Discrete):
+            raise ContractError(
+                f"{config.algo!r} needs a Discrete action space, not {action_space}."
+            )
+        self.observation_size = int(observation_space.shape[0])
+        self.num_actions = int(action_space.n)
+        self.device = get_device(config.device)
+        self.precision = choose_precision(config.precision, self.device)
+        seeds = split_seed(config.seed)
+        self.weights_generator = torch.Generator().manual_seed(seeds.torch)
+        self.generator = torch.Generator().manual_seed(seeds.agent)
+
+    def _autocast(self) -> torch.autocast:
+        """Matrix products in the run's precision; what is computed outside stays in float32."""
+        return torch.autocast(
+            self.device.type,
+            dtype=torch.bfloat16,
+            enabled=self.precision == "bfloat16",
+            cache_enabled=False,
+        )
+
+    def _to_device(self, array: npt.NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device, non_blocking=True)
+
+    def _descend(self, loss: torch.Tensor, max_gradient_norm: float) -> float:
+        """Take one optimizer step down a loss.
+
+        Args:
+            loss: A scalar.
+            max_gradient_norm: Where the gradient is clipped.
+
+        Returns:
+            The gradient's norm before clipping.
+
+        Raises:
+            TrainingDiverged: When loss or gradient is not finite; the weights stay as they were.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        with explain_out_of_memory(self.config):
+            loss.backward()  # type: ignore[no-untyped-call]
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), max_gradient_norm))
+        if not np.isfinite(norm) or not np.isfinite(float(loss.detach())):
+            raise TrainingDiverged(
+                f"The loss is {float(loss.detach())} and its gradient's norm {norm} after "
+                f"{self.steps} steps: not finite. The weights before this update are kept. "
+                "Lower the learning rate, or look at the rewards: are they huge or NaN?"
+            )
+        self.optimizer.step()
+        return norm
+
+    def _set_learning_rate(self, value: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = value
+
+    def _activations(self, observation: Observations) -> tuple[torch.Tensor, list[list[float]]]:
+        """Run one observation through the network, layer by layer."""
+        activations: list[list[float]] = []
+        hidden = self._to_device(np.asarray(observation, np.float32)[None])
+        with torch.no_grad():
+            for module in self.network.children():
+                hidden = module(hidden)
+                if not isinstance(module, nn.Linear):
+                    activations.append(hidden[0].tolist())
+        return hidden[0].float().cpu(), activations
+
+    def save(self, path: str | Path) -> None:
+        """Write the network's weights as a PyTorch state dict."""
+        torch.save(self.network.state_dict(), path)
+
+    def load(self, path: str | Path) -> None:
+        """Read the network's weights."""
+        try:
+            weights = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(weights)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise DamagedFile(
+                f"{path} does not hold weights for this network: {error}. Take the weights of a "
+                "run with the same observation, network and algorithm."
+            ) from error
+
+
+def unknown_name(kind: str, name: str, known: list[str]) -> str:
+    """Word the error for a name that nobody registered."""
+    return f"No {kind} {name!r}.{nearest(name, known)} Available: {', '.join(sorted(known))}."

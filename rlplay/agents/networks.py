@@ -1,0 +1,172 @@
+"""Networks from a table of layers.
+
+A network is described by JSON, ``{"layers": [{"type": "dense", "units": 128, "activation":
+"relu"}, ...]}``, and closed by a linear layer of the size that the algorithm needs.
+
+Weights start orthogonal (Saxe, McClelland and Ganguli 2014, arXiv:1312.6120), biases at zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from torch import nn
+
+from rlplay.errors import NetworkConfigError, nearest
+
+__all__ = [
+    "ACTIVATIONS",
+    "DenseLayer",
+    "NetworkConfig",
+    "build_network",
+    "count_parameters",
+    "register_activation",
+]
+
+#: Activation by name: a factory of the module, and the gain of the weights that feed it.
+ACTIVATIONS: dict[str, tuple[Callable[[], nn.Module], float]] = {
+    "relu": (lambda: nn.ReLU(inplace=True), math.sqrt(2.0)),
+    "leaky_relu": (lambda: nn.LeakyReLU(0.01, inplace=True), math.sqrt(2.0)),
+    "tanh": (nn.Tanh, 5.0 / 3.0),
+    "sigmoid": (nn.Sigmoid, 1.0),
+    "linear": (nn.Identity, 1.0),
+}
+
+
+def register_activation(name: str, factory: Callable[[], nn.Module], gain: float = 1.0) -> None:
+    """Add an activation to the table, or replace one.
+
+    Args:
+        name: How a layer asks for it.
+        factory: Gives the module, for example ``torch.nn.GELU``.
+        gain: Scale of the orthogonal weights that feed it, greater than 0.
+    """
+    ACTIVATIONS[name] = (factory, gain)
+
+
+class DenseLayer(BaseModel):
+    """A fully connected layer with its activation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["dense"] = Field("dense", description="the kind of layer")
+    units: int = Field(
+        128, ge=1, le=4096, strict=True, description="outputs of the layer", json_schema_extra={"unit": "units"}
+    )
+    activation: str = Field("relu", description="what is applied to each output")
+
+    @field_validator("activation")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in ACTIVATIONS:
+            raise ValueError(
+                f"no such activation.{nearest(name, ACTIVATIONS)} Available: {', '.join(ACTIVATIONS)}"
+            )
+        return name
+
+
+class NetworkConfig(BaseModel):
+    """The hidden layers of a network, input side first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    layers: tuple[DenseLayer, ...] = Field(
+        (DenseLayer(units=128), DenseLayer(units=128)),
+        max_length=16,
+        description="hidden layers, from the input side on; none gives a linear model",
+    )
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _each(cls, layers: Any) -> Any:
+        """Validate layer by layer, so that an error names the layer's index and field."""
+        if not isinstance(layers, list | tuple):
+            raise NetworkConfigError(
+                f"Network: 'layers' must be a list of layers, not {type(layers).__name__}."
+            )
+        return tuple(_layer(index, layer) for index, layer in enumerate(layers))
+
+
+def _layer(index: int, layer: Any) -> DenseLayer:
+    if isinstance(layer, DenseLayer):
+        return layer
+    if not isinstance(layer, dict):
+        raise NetworkConfigError(
+            f"Network: layer {index} must be a dict such as "
+            f'{{"type": "dense", "units": 128, "activation": "relu"}}, not {layer!r}.'
+        )
+    try:
+        return DenseLayer.model_validate(layer)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        field = str(detail["loc"][0]) if detail["loc"] else "type"
+        if detail["type"] == "extra_forbidden":
+            names = list(DenseLayer.model_fields)
+            raise NetworkConfigError(
+                f"Network: layer {index} has no field {field!r}.{nearest(field, names)} "
+                f"Fields: {', '.join(names)}."
+            ) from None
+        reason = detail["msg"].removeprefix("Value error, ")
+        raise NetworkConfigError(
+            f"Network: layer {index}, field {field!r} = {detail['input']!r}: {reason}."
+        ) from None
+
+
+def build_network(
+    input_size: int,
+    output_size: int,
+    network_config: NetworkConfig | dict[str, Any],
+    generator: torch.Generator | None = None,
+    output_gain: float = 1.0,
+) -> nn.Sequential:
+    """Build a network of dense layers.
+
+    Args:
+        input_size: Length of an observation vector, 1 or more.
+        output_size: Length of the output vector, 1 or more.
+        network_config: The hidden layers.
+        generator: Draws the initial weights; without one they come from a fixed seed.
+        output_gain: Scale of the last layer's orthogonal weights.
+
+    Returns:
+        A module from (batch, input_size) to (batch, output_size), float32 on the CPU.
+
+    Raises:
+        NetworkConfigError: For a layer that cannot be built.
+    """
+    if isinstance(network_config, NetworkConfig):
+        config = network_config
+    else:
+        from rlplay.config import validated
+
+        config = validated(NetworkConfig, network_config, "Network")
+    if input_size < 1 or output_size < 1:
+        raise NetworkConfigError(
+            f"Network: sizes must be 1 or more, not {input_size} in and {output_size} out."
+        )
+    generator = generator or torch.Generator().manual_seed(0)
+    modules: list[nn.Module] = []
+    size = input_size
+    for layer in config.layers:
+        make_activation, gain = ACTIVATIONS[layer.activation]
+        modules += [_dense(size, layer.units, gain, generator), make_activation()]
+        size = layer.units
+    modules.append(_dense(size, output_size, output_gain, generator))
+    return nn.Sequential(*modules)
+
+
+def _dense(inputs: int, outputs: int, gain: float, generator: torch.Generator) -> nn.Linear:
+    # skip_init leaves the weights unset, so that nothing is drawn from the global generator.
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    nn.init.orthogonal_(layer.weight, gain, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Count the numbers that training can change."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)

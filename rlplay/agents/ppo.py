@@ -1,0 +1,369 @@
+"""Proximal policy optimization.
+
+Sources:
+    Schulman et al. 2017, "Proximal policy optimization algorithms", arXiv:1707.06347.
+    Schulman et al. 2016, "High-dimensional continuous control using generalized advantage
+    estimation", arXiv:1506.02438.
+    Huang et al. 2022, "The 37 implementation details of proximal policy optimization",
+    ICLR blog track.
+
+One update phase, after T vector steps of N boards, with the ratio
+r = pi(a|s) / pi_old(a|s) and the advantage A, goes up
+    E[ min(r A, clip(r, 1 - eps, 1 + eps) A) ] - c_v (V(s) - R)^2 / 2 + c_e H(pi(.|s)).
+
+Differs from the papers:
+    1. Policy and value share one network; its last layer gives the logits and the value.
+    2. Advantages are normalized within each minibatch (37 details, 7).
+    3. The value loss is neither clipped nor rescaled: it is in the units of the returns.
+    4. The learning rate and the entropy coefficient may move in a line over the run.
+    5. The update phase ends early, whole, where the policy has moved further from the old one
+       than `kl_limit` (estimator k3 of Schulman 2020, "Approximating KL divergence").
+    6. Each call of `train_step` is one minibatch, so that a pause never waits for a phase.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from pydantic import Field
+
+from rlplay.agents import register_agent
+from rlplay.agents.base import Actions, Flags, Hyperparameters, Observations, Rewards, TorchAgent
+from rlplay.agents.buffers import RolloutBuffer, generalized_advantage_estimation
+from rlplay.agents.networks import build_network
+from rlplay.agents.schedules import linear
+from rlplay.config import RunConfig
+from rlplay.device import explain_out_of_memory
+
+__all__ = ["PPO", "PPOHyperparameters"]
+
+_LEARNING = {"group": "learning", "live": True}
+_ROLLOUT = {"group": "rollout", "live": False}
+_POLICY = {"group": "policy", "live": True}
+
+
+class PPOHyperparameters(Hyperparameters):
+    """The options of PPO."""
+
+    learning_rate: float = Field(
+        1e-3, gt=0, le=1, description="step size of Adam", json_schema_extra=_LEARNING
+    )
+    final_learning_rate_fraction: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="share of the learning rate that is left at the end of the run; 1 keeps it",
+        json_schema_extra=_LEARNING,
+    )
+    discount: float = Field(
+        0.997, ge=0, le=1, description="gamma: worth of a reward one step later", json_schema_extra=_LEARNING
+    )
+    gae_lambda: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="lambda: 0 trusts the value of the next step, 1 the whole return",
+        json_schema_extra=_LEARNING,
+    )
+    num_steps: int = Field(
+        32,
+        ge=1,
+        le=4096,
+        description="vector steps between two update phases",
+        json_schema_extra=_ROLLOUT | {"unit": "steps"},
+    )
+    num_minibatches: int = Field(
+        4,
+        ge=1,
+        le=1024,
+        description="parts that the rollout is cut into for each pass",
+        json_schema_extra=_ROLLOUT,
+    )
+    num_epochs: int = Field(
+        3, ge=1, le=100, description="passes over the rollout", json_schema_extra=_LEARNING
+    )
+    clip: float = Field(
+        0.2,
+        gt=0,
+        le=10,
+        description="epsilon: how far the probability ratio may move and still be paid",
+        json_schema_extra=_POLICY,
+    )
+    entropy_coefficient: float = Field(
+        0.003, ge=0, le=1, description="pay for staying random, at the start", json_schema_extra=_POLICY
+    )
+    final_entropy_coefficient: float = Field(
+        0.003, ge=0, le=1, description="the same at the end of the run", json_schema_extra=_POLICY
+    )
+    value_coefficient: float = Field(
+        0.5, ge=0, le=100, description="weight of the value loss", json_schema_extra=_LEARNING
+    )
+    max_gradient_norm: float = Field(
+        0.5, gt=0, le=1e6, description="where the gradient is clipped", json_schema_extra=_LEARNING
+    )
+    kl_limit: float | None = Field(
+        None,
+        gt=0,
+        le=10,
+        description="end the update phase where the policy has moved this far; none never does",
+        json_schema_extra=_POLICY | {"unit": "nats"},
+    )
+
+
+@register_agent("ppo", title="PPO")
+class PPO(TorchAgent):
+    """Proximal policy optimization: many boards, small trusted steps of the policy."""
+
+    Hyperparameters = PPOHyperparameters
+
+    def __init__(
+        self,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Build the network, the optimizer and the rollout buffer."""
+        super().__init__(config, observation_space, action_space)
+        with explain_out_of_memory(config):
+            network = build_network(
+                self.observation_size,
+                self.num_actions + 1,  # logits, then the value
+                config.network_config,
+                self.weights_generator,
+            )
+            with torch.no_grad():
+                # Nearly uniform at first, whatever the observation (37 details, 2).
+                network[-1].weight[: self.num_actions] *= 0.01
+            self.network = network.to(self.device)
+            self.optimizer = torch.optim.Adam(
+                self.network.parameters(), lr=self.hyperparams.learning_rate, eps=1e-5, fused=True
+            )
+            self.rollout = RolloutBuffer(
+                self.hyperparams.num_steps, self.num_envs, self.observation_size
+            )
+        size = self.hyperparams.num_steps * self.num_envs
+        self._minibatch_size = max(1, size // self.hyperparams.num_minibatches)
+        # What select_action found out and store_transition keeps.
+        self._log_probabilities = np.zeros(self.num_envs, np.float32)
+        self._values = np.zeros(self.num_envs, np.float32)
+        # The place within the update phase.
+        self._epoch = 0
+        self._minibatch = 0
+        self._order = torch.zeros(size, dtype=torch.int64)
+        self._advantages = torch.zeros(size)
+        self._returns = torch.zeros(size)
+        self._explained_variance = 0.0
+        self._batch: tuple[torch.Tensor, ...] | None = None
+
+    # Acting ------------------------------------------------------------------------------------
+
+    def _forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give logits (batch, actions) and values (batch,), both float32."""
+        with self._autocast():
+            output = self.network(observations)
+        output = output.float()
+        return output[:, :-1], output[:, -1]
+
+    @torch.no_grad()
+    def select_action(self, observations: Observations, training: bool = True) -> Actions:
+        """Sample from the policy, or take its most probable action."""
+        logits, values = self._forward(self._to_device(observations))
+        logits, values = logits.cpu(), values.cpu()
+        if not training:
+            return logits.argmax(dim=1).numpy()
+        log_probabilities = torch.log_softmax(logits, dim=1)
+        # Inverse of the cumulative distribution at one uniform number for each board.
+        uniform = torch.rand(len(logits), 1, generator=self.generator)
+        cumulative = log_probabilities.exp().cumsum(dim=1)[:, :-1]
+        actions = (uniform > cumulative).sum(dim=1)
+        if len(observations) == self.num_envs:
+            chosen = log_probabilities.gather(1, actions[:, None])[:, 0]
+            self._log_probabilities, self._values = chosen.numpy(), values.numpy()
+        return actions.numpy()
+
+    @torch.no_grad()
+    def _value(self, observations: Observations) -> Any:
+        return self._forward(self._to_device(observations))[1].cpu().numpy()
+
+    def store_transition(
+        self,
+        observations: Observations,
+        actions: Actions,
+        rewards: Rewards,
+        next_observations: Observations,
+        terminated: Flags,
+        truncated: Flags,
+    ) -> None:
+        """Store one vector step; after the last one of a rollout, prepare the update phase."""
+        rollout, step = self.rollout, self.rollout.length
+        rollout.observations[step] = observations
+        rollout.actions[step] = actions
+        rollout.log_probabilities[step] = self._log_probabilities
+        rollout.values[step] = self._values
+        rollout.rewards[step] = rewards
+        rollout.terminated[step] = terminated
+        rollout.truncated[step] = truncated
+        cut = np.flatnonzero(truncated & ~terminated)
+        if len(cut):
+            rollout.final_values[step, cut] = self._value(next_observations[cut])
+        rollout.length += 1
+        self.steps += self.num_envs
+        if rollout.is_full:
+            self._begin_updates(self._value(next_observations))
+
+    # Learning ----------------------------------------------------------------------------------
+
+    @property
+    def updates_due(self) -> int:
+        """Minibatches left in this update phase."""
+        if not self.rollout.is_full:
+            return 0
+        left = self.hyperparams.num_epochs - self._epoch
+        return max(1, left * self._num_minibatches - self._minibatch)
+
+    @property
+    def _num_minibatches(self) -> int:
+        return -(-len(self._order) // self._minibatch_size)
+
+    def _begin_updates(self, last_values: Any) -> None:
+        """Compute advantages and returns of the whole rollout."""
+        rollout = self.rollout
+        advantages = generalized_advantage_estimation(
+            rollout.rewards,
+            rollout.values,
+            rollout.next_values(last_values),
+            rollout.terminated,
+            rollout.truncated,
+            self.hyperparams.discount,
+            self.hyperparams.gae_lambda,
+        )
+        returns = advantages + rollout.values
+        spread = float(returns.var())
+        self._explained_variance = 1.0 - float(advantages.var()) / spread if spread > 0 else 0.0
+        self._advantages = torch.from_numpy(advantages.reshape(-1))
+        self._returns = torch.from_numpy(returns.reshape(-1))
+        self._epoch = self._minibatch = 0
+
+    def _rollout_tensors(self) -> tuple[torch.Tensor, ...]:
+        """The rollout on the device, flat: (T * N, ...)."""
+        if self._batch is None:
+            rollout = self.rollout
+            self._batch = tuple(
+                self._to_device(array.reshape(-1, *array.shape[2:]))
+                for array in (rollout.observations, rollout.actions, rollout.log_probabilities)
+            ) + (self._advantages.to(self.device), self._returns.to(self.device))
+        return self._batch
+
+    def train_step(self) -> dict[str, float]:
+        """Learn from one minibatch."""
+        if not self.updates_due:
+            return {}
+        options = self.hyperparams
+        if self._minibatch == 0:
+            self._order = torch.randperm(len(self._order), generator=self.generator)
+        start = self._minibatch * self._minibatch_size
+        index = self._order[start : start + self._minibatch_size].to(self.device)
+        observations, actions, old_log_probabilities, advantages, returns = (
+            tensor.index_select(0, index) for tensor in self._rollout_tensors()
+        )
+        progress = {"steps": self.config.total_steps, "now": self.steps}
+        rate = options.learning_rate
+        rate = linear(rate, rate * options.final_learning_rate_fraction, **progress)
+        entropy_coefficient = linear(
+            options.entropy_coefficient, options.final_entropy_coefficient, **progress
+        )
+        self._set_learning_rate(rate)
+
+        with explain_out_of_memory(self.config):
+            logits, values = self._forward(observations)
+        log_probabilities = torch.log_softmax(logits, dim=1)
+        log_ratio = log_probabilities.gather(1, actions[:, None])[:, 0] - old_log_probabilities
+        ratio = log_ratio.exp()
+        if len(advantages) > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        clipped = ratio.clamp(1.0 - options.clip, 1.0 + options.clip)
+        policy_loss = -torch.minimum(ratio * advantages, clipped * advantages).mean()
+        value_loss = 0.5 * (values - returns).square().mean()
+        entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
+        loss = (
+            policy_loss
+            + options.value_coefficient * value_loss
+            - entropy_coefficient * entropy
+        )
+        gradient_norm = self._descend(loss, options.max_gradient_norm)
+
+        with torch.no_grad():
+            kl = float((ratio - 1.0 - log_ratio).mean())
+            clip_fraction = float(((ratio - 1.0).abs() > options.clip).float().mean())
+        self._advance(stop=options.kl_limit is not None and kl > options.kl_limit)
+        return {
+            "loss": float(loss.detach()),
+            "policy_loss": float(policy_loss.detach()),
+            "value_loss": float(value_loss.detach()),
+            "entropy": float(entropy.detach()),
+            "kl": kl,
+            "clip_fraction": clip_fraction,
+            "explained_variance": self._explained_variance,
+            "gradient_norm": gradient_norm,
+            "learning_rate": rate,
+        }
+
+    def _advance(self, stop: bool) -> None:
+        """Go on to the next minibatch, or end the update phase."""
+        self._minibatch += 1
+        if self._minibatch == self._num_minibatches:
+            self._minibatch = 0
+            self._epoch += 1
+        if stop or self._epoch >= self.hyperparams.num_epochs:
+            self._epoch = self._minibatch = 0
+            self._batch = None
+            self.rollout.length = 0
+
+    # Looking inside and files ------------------------------------------------------------------
+
+    def explain(self, observation: Observations) -> dict[str, Any]:
+        """Give the action probabilities, the value and the activations of one observation."""
+        output, activations = self._activations(observation)
+        return {
+            "probabilities": torch.softmax(output[:-1], dim=0).tolist(),
+            "value": float(output[-1]),
+            "activations": activations,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything: network, optimizer, rollout, place in the update phase, generator."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rollout": self.rollout.state_dict(),
+            "generator": self.generator.get_state(),
+            "hyperparams": self.hyperparams.model_dump(),
+            "steps": self.steps,
+            "log_probabilities": self._log_probabilities,
+            "values": self._values,
+            "epoch": self._epoch,
+            "minibatch": self._minibatch,
+            "order": self._order,
+            "advantages": self._advantages,
+            "returns": self._returns,
+            "explained_variance": self._explained_variance,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rollout.load_state_dict(state["rollout"])
+        self.generator.set_state(state["generator"])
+        self.hyperparams = self.Hyperparameters(**state["hyperparams"])
+        self.steps = int(state["steps"])
+        self._log_probabilities = np.array(state["log_probabilities"], np.float32)
+        self._values = np.array(state["values"], np.float32)
+        self._epoch, self._minibatch = int(state["epoch"]), int(state["minibatch"])
+        self._order = state["order"].clone()
+        self._advantages, self._returns = state["advantages"].clone(), state["returns"].clone()
+        self._explained_variance = float(state["explained_variance"])
+        self._batch = None

@@ -1,0 +1,249 @@
+"""``rlplay evaluate``, ``runs`` and ``replay``: what can be done with saved runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rlplay.cli.words import Commands, add_command, add_import, import_modules, positive
+from rlplay.errors import RunNotFound
+from rlplay.evaluation import evaluate, load_agent
+from rlplay.storage import Replay, get_storage_manager
+
+__all__ = ["add_commands", "text_frame"]
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this module."""
+    evaluating = add_command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "Play a saved agent on episodes that it did not train on.",
+    )
+    _add_run(evaluating)
+    evaluating.add_argument(
+        "--episodes", type=int, default=100, help="how many (default: %(default)s)"
+    )
+    evaluating.add_argument(
+        "--seeds",
+        type=_seeds,
+        metavar="SEEDS",
+        help="episode seeds instead, such as 7 or 0-99 or 1,5,20-29",
+    )
+    evaluating.add_argument(
+        "--sampled",
+        action="store_true",
+        help="explore as in training, instead of doing what looks best",
+    )
+    evaluating.add_argument("--json", action="store_true", help="print JSON, one line")
+
+    listing = add_command(commands, "runs", _runs, "List the saved runs, the newest first.")
+    listing.add_argument("--env", help="only the runs of this environment")
+    listing.add_argument("--json", action="store_true", help="print JSON, one line")
+
+    replaying = add_command(commands, "replay", _replay, "Watch a saved episode as text.")
+    _add_run(replaying)
+    replaying.add_argument(
+        "replay_id", nargs="?", metavar="ID", help="which one; the best one by default"
+    )
+    replaying.add_argument("--list", action="store_true", help="list the run's replays instead")
+    replaying.add_argument(
+        "--fps",
+        type=positive,
+        default=10.0,
+        help="frames a second on a terminal (default: %(default)g)",
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_id", metavar="RUN", help="the run's id; `rlplay runs` lists them")
+    parser.add_argument("--env", help="its environment, where several have a run of this id")
+    add_import(parser)
+
+
+def _seeds(text: str) -> list[int]:
+    """Read ``1,5,20-29``."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        try:
+            numbers = range(int(first), int(last or first) + 1)
+        except ValueError:
+            numbers = range(0)
+        if not numbers:
+            raise argparse.ArgumentTypeError(
+                f"{part!r} is no seed and no range of seeds. Allowed: such as 7, 0-99, 1,5,20-29"
+            )
+        seeds.extend(numbers)
+    return seeds
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    import_modules(arguments.imports)
+    agent = load_agent(arguments.run_id, arguments.env)
+    result = evaluate(agent, arguments.seeds, arguments.episodes, greedy=not arguments.sampled)
+    if arguments.json:
+        print(
+            json.dumps(
+                {
+                    "run_id": arguments.run_id,
+                    "greedy": not arguments.sampled,
+                    "mean_score": result.mean(),
+                    "endings": result.ending_counts(),
+                    "seeds": result.seeds.tolist(),
+                    "scores": result.scores.tolist(),
+                    "returns": result.returns.tolist(),
+                    "lengths": result.lengths.tolist(),
+                }
+            )
+        )
+        return 0
+    scores = result.scores
+    low, middle, high = np.percentile(scores, [0, 50, 100])
+    how = "sampled" if arguments.sampled else "greedy"
+    print(f"{arguments.run_id}: {len(scores)} episodes, {how}")
+    print(f"score   mean {result.mean():.2f} (standard deviation {scores.std():.2f})")
+    print(f"        lowest {low:g}, median {middle:g}, highest {high:g}")
+    print(f"return  mean {result.returns.mean():.3f}")
+    print(f"length  mean {result.lengths.mean():.1f} steps")
+    endings = result.ending_counts()
+    print("endings " + ", ".join(f"{name} {count}" for name, count in endings.items()))
+    return 0
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    storage = get_storage_manager()
+    runs = storage.list_runs(arguments.env)
+    if arguments.json:
+        print(json.dumps({"models": str(storage.base_dir), "runs": runs}))
+        return 0
+    print(f"Models folder: {storage.base_dir}")
+    if not runs:
+        print("No runs yet. `rlplay train` makes one.")
+        return 0
+    rows = [("RUN", "NAME", "ALGO", "ENV", "STEPS", "EPISODES", "MEAN", "BEST", "CREATED", "MB")]
+    for run in runs:
+        rows.append(
+            (
+                run["run_id"],
+                textwrap.shorten(run["name"] or "", 24, placeholder="…"),
+                run["algo"] or "?",
+                run["env_name"],
+                f"{run['steps']:,}",
+                f"{run['episodes']:,}",
+                "" if run["avg_score"] is None else f"{run['avg_score']:.1f}",
+                "" if run["best_score"] is None else f"{run['best_score']:g}",
+                (run["created_at"] or "")[:16].replace("T", " "),
+                f"{run['size'] / 1e6:.1f}",
+            )
+        )
+    _print_table(rows, right=(4, 5, 6, 7, 9))
+    for run in runs:
+        if run["broken"]:
+            print(f"{run['run_id']} is broken: {run['broken']}", file=sys.stderr)
+    return 0
+
+
+def _print_table(rows: Sequence[tuple[str, ...]], right: Sequence[int] = ()) -> None:
+    """Print rows in columns as wide as their widest cell, without empty columns."""
+    columns = [index for index in range(len(rows[0])) if any(row[index] for row in rows[1:])]
+    widths = {index: max(len(row[index]) for row in rows) for index in columns}
+    for row in rows:
+        cells = (
+            row[index].rjust(widths[index]) if index in right else row[index].ljust(widths[index])
+            for index in columns
+        )
+        print("  ".join(cells).rstrip())
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    import_modules(arguments.imports)
+    storage = get_storage_manager()
+    env_name = arguments.env or storage.find_run(arguments.run_id)
+    replays = storage.list_replays(env_name, arguments.run_id)
+    if arguments.list:
+        rows = [("ID", "EPISODE", "SCORE", "STEPS", "ENDING")]
+        rows += [
+            (shown["replay_id"], "", "", "", f"broken: {shown['broken']}")
+            if shown["broken"]
+            else (
+                shown["replay_id"],
+                f"{shown['episode']:,}",
+                f"{shown['score']:g}",
+                f"{shown['length']:,}",
+                shown["ending"],
+            )
+            for shown in replays
+        ]
+        _print_table(rows, right=(1, 2, 3))
+        return 0
+    replay_id = arguments.replay_id
+    if replay_id is None:
+        whole = [shown for shown in replays if not shown["broken"]]
+        if not whole:
+            raise RunNotFound(
+                f"Run {arguments.run_id!r} has no replays yet: none of its episodes has ended."
+            )
+        replay_id = max(whole, key=lambda shown: shown["score"])["replay_id"]
+    replay = storage.load_replay(env_name, arguments.run_id, replay_id)
+    _show(replay, arguments.fps)
+    check = replay.verify()
+    print(
+        f"Replay {replay.replay_id} of episode {replay.episode:,}: score {replay.score:g}, "
+        f"{replay.length:,} steps, {replay.ending}."
+    )
+    if not check:
+        print(f"rlplay: Played again, this episode differs: {check}.", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _show(replay: Replay, fps: float) -> None:
+    """Print the frames; on a terminal each over the one before, at the pace asked for."""
+    on_terminal = sys.stdout.isatty()
+    frames = replay.frames()
+    for index, state in enumerate(frames):
+        text = f"step {index:,} of {replay.length:,}\n{text_frame(state)}"
+        if not on_terminal:
+            print(f"{text}\n")
+            continue
+        # Home, each line cleared to its end, then everything below.
+        begin = "\x1b[2J\x1b[H" if index == 0 else "\x1b[H"
+        lines = text.replace("\n", "\x1b[K\n")
+        print(f"{begin}{lines}\x1b[K\n\x1b[J", end="", flush=True)
+        time.sleep(1 / fps)
+
+
+def text_frame(state: dict[str, Any]) -> str:
+    """Draw one frame with characters.
+
+    Args:
+        state: What an environment's `render_state` gives.
+
+    Returns:
+        For a snake the board: ``@`` the head, ``o`` the body, ``*`` the food; for any other
+        environment its fields, one a line.
+    """
+    if not {"grid_size", "snake_position", "food_position"} <= state.keys():
+        return "\n".join(f"{name}: {json.dumps(value)}" for name, value in state.items())
+    size = int(state["grid_size"])
+    cells = [["."] * size for _ in range(size)]
+    if state["food_position"] is not None:
+        cells[state["food_position"]["y"]][state["food_position"]["x"]] = "*"
+    for index, place in reversed(list(enumerate(state["snake_position"]))):
+        if 0 <= place["x"] < size and 0 <= place["y"] < size:
+            cells[place["y"]][place["x"]] = "o" if index else "@"
+    edge = "+" + "-" * (2 * size + 1) + "+"
+    rows = [f"| {' '.join(row)} |" for row in cells]
+    last = f"score {state['score']}   hunger {state['hunger']}   steps {state['steps']}"
+    if state["game_over"]:
+        last += f"   {'won' if state['won'] else state['death_reason'] or 'cut'}"
+    return "\n".join([edge, *rows, edge, last])

@@ -1,0 +1,62 @@
+"""What several commands share of the words on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from rlplay.errors import ConfigError
+
+__all__ = ["Commands", "add_command", "add_import", "import_modules", "positive"]
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    """Add a command that is run with its parsed words, and gives the exit code."""
+    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_import(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the flag for modules that register something of the person's own."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import this module first, which registers an environment or algorithm of yours",
+    )
+
+
+def import_modules(modules: Sequence[str]) -> None:
+    """Import the modules that a person named, the working folder's among them."""
+    if modules and "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for module in modules:
+        name = module.removesuffix(".py")
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            raise ConfigError(
+                f"No module {name!r} to import. Looked in {os.getcwd()} and among the installed "
+                "packages. Give its name as in a Python import."
+            ) from None
+
+
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value

@@ -1,0 +1,281 @@
+"""The registry of environments, and the one way to make them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, overload
+
+import gymnasium
+from pydantic import BaseModel
+
+from rlplay.config import validated
+from rlplay.envs.base import BaseEnvironment, check_environment
+from rlplay.envs.snake import SnakeEnv, SnakeVectorEnv
+from rlplay.envs.vector import Vectorised, checked_num_envs
+from rlplay.errors import ConfigError, ContractError, UnknownEnvironment, nearest
+
+__all__ = [
+    "ENV_REGISTRY",
+    "BaseEnvironment",
+    "EnvSpec",
+    "check_environment",
+    "create_env",
+    "create_vector_env",
+    "get_env_spec",
+    "list_environments",
+    "register_env",
+]
+
+EnvironmentT = TypeVar("EnvironmentT", bound=type[BaseEnvironment])
+VectorEnvFactory: TypeAlias = Callable[..., gymnasium.vector.VectorEnv[Any, Any, Any]]
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What is registered of an environment.
+
+    Attributes:
+        name: What `create_env` knows it by.
+        title: What a person reads.
+        description: One paragraph, from the class's docstring.
+        config_model: The model of its options.
+        reward_model: The model of its rewards.
+        env: The class of one board.
+        vector_env: The class of many boards, or None for rlplay's own vectoriser.
+        version: Grows whenever the same options and seeds give other episodes.
+    """
+
+    name: str
+    title: str
+    description: str
+    config_model: type[BaseModel]
+    reward_model: type[BaseModel]
+    env: type[BaseEnvironment]
+    vector_env: VectorEnvFactory | None
+    version: int
+
+    @property
+    def gymnasium_id(self) -> str:
+        """The id under which `gymnasium.make` and `gymnasium.make_vec` find it."""
+        words = re.findall(r"[A-Za-z0-9]+", self.name)
+        return f"rlplay/{''.join(word[0].upper() + word[1:] for word in words)}-v{self.version}"
+
+
+ENV_REGISTRY: dict[str, EnvSpec] = {}
+
+
+def _is_environment(candidate: Any) -> bool:
+    """Tell whether something is a class of environments."""
+    return isinstance(candidate, type) and issubclass(candidate, BaseEnvironment)
+
+
+@overload
+def register_env(
+    name: str,
+    env: None = None,
+    *,
+    config_model: type[BaseModel] | None = None,
+    reward_model: type[BaseModel] | None = None,
+    vector_env: VectorEnvFactory | None = None,
+    version: int = 0,
+    title: str | None = None,
+    description: str | None = None,
+) -> Callable[[EnvironmentT], EnvironmentT]: ...
+
+
+@overload
+def register_env(
+    name: str,
+    env: EnvironmentT,
+    *,
+    config_model: type[BaseModel] | None = None,
+    reward_model: type[BaseModel] | None = None,
+    vector_env: VectorEnvFactory | None = None,
+    version: int = 0,
+    title: str | None = None,
+    description: str | None = None,
+) -> EnvironmentT: ...
+
+
+def register_env(
+    name: str,
+    env: EnvironmentT | None = None,
+    *,
+    config_model: type[BaseModel] | None = None,
+    reward_model: type[BaseModel] | None = None,
+    vector_env: VectorEnvFactory | None = None,
+    version: int = 0,
+    title: str | None = None,
+    description: str | None = None,
+) -> EnvironmentT | Callable[[EnvironmentT], EnvironmentT]:
+    """Register an environment, here and with Gymnasium; registering a name again replaces it.
+
+    Use it as a decorator of the class, or call it with the class::
+
+        @register_env("maze", title="Maze")
+        class Maze(BaseEnvironment): ...
+
+        register_env("maze", Maze, title="Maze")
+
+    Args:
+        name: What `create_env` shall know it by; has a letter or digit.
+        env: The class of one board; left out when used as a decorator.
+        config_model: The model of its options; by default the class's own.
+        reward_model: The model of its rewards; by default the class's own.
+        vector_env: Called with (num_envs, config, rewards), gives many boards; without it,
+            rlplay's own vectoriser steps many boards of `env`.
+        version: Let it grow whenever the same options and seeds give other episodes.
+        title: What a person reads; by default the name.
+        description: One paragraph; by default the first one of the class's docstring.
+
+    Returns:
+        The class, or the decorator.
+
+    Raises:
+        ConfigError: For a name without a letter or digit.
+        ContractError: For something that is no `BaseEnvironment`.
+    """
+    if not re.search(r"[A-Za-z0-9]", str(name)):
+        raise ConfigError(
+            f"An environment cannot be named {name!r}. Allowed: text with a letter or digit."
+        )
+
+    def register(cls: EnvironmentT) -> EnvironmentT:
+        if not _is_environment(cls):
+            raise ContractError(
+                f"{cls!r} is no subclass of rlplay.envs.BaseEnvironment. Derive the class from it."
+            )
+        paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
+        spec = EnvSpec(
+            name=name,
+            title=title or name,
+            description=description or " ".join(paragraphs[0].split()),
+            config_model=config_model or cls.config_model,
+            reward_model=reward_model or cls.reward_model,
+            env=cls,
+            vector_env=vector_env,
+            version=version,
+        )
+        ENV_REGISTRY[name] = spec
+        gymnasium.registry.pop(spec.gymnasium_id, None)
+        gymnasium.register(
+            id=spec.gymnasium_id,
+            entry_point="rlplay.envs:create_env",
+            vector_entry_point="rlplay.envs:create_vector_env",
+            kwargs={"name": name},
+        )
+        return cls
+
+    return register if env is None else register(env)
+
+
+def get_env_spec(name: str) -> EnvSpec:
+    """Look up what is registered under a name.
+
+    Args:
+        name: A registered name.
+
+    Returns:
+        The registration.
+
+    Raises:
+        UnknownEnvironment: When nobody registered that name.
+    """
+    try:
+        return ENV_REGISTRY[name]
+    except (KeyError, TypeError):
+        raise UnknownEnvironment(
+            f"No environment {name!r}.{nearest(name, ENV_REGISTRY)} "
+            f"Available: {', '.join(sorted(ENV_REGISTRY))}."
+        ) from None
+
+
+def _options(
+    spec: EnvSpec, env_config: dict[str, Any], reward_config: dict[str, Any] | None
+) -> tuple[BaseModel, BaseModel]:
+    """Validate the options and rewards of an environment."""
+    return (
+        validated(spec.config_model, env_config, f"Environment {spec.name!r}"),
+        validated(spec.reward_model, reward_config or {}, f"Rewards of {spec.name!r}"),
+    )
+
+
+def create_env(
+    name: str,
+    reward_config: dict[str, Any] | None = None,
+    *,
+    render_mode: str | None = None,
+    **env_config: Any,
+) -> BaseEnvironment:
+    """Make one board.
+
+    Args:
+        name: A registered name.
+        reward_config: Values of events; those left out get their defaults.
+        render_mode: None or "rgb_array".
+        **env_config: Options of the environment; those left out get their defaults.
+
+    Returns:
+        The environment.
+
+    Raises:
+        UnknownEnvironment: When nobody registered that name.
+        ConfigError: For an unknown option or a value out of range.
+    """
+    spec = get_env_spec(name)
+    config, rewards = _options(spec, env_config, reward_config)
+    return spec.env(config, rewards, render_mode=render_mode)
+
+
+def create_vector_env(
+    name: str,
+    num_envs: int,
+    reward_config: dict[str, Any] | None = None,
+    **env_config: Any,
+) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
+    """Make many boards that are stepped together, in the environment's own vector form or in ours.
+
+    Args:
+        name: A registered name.
+        num_envs: How many boards.
+        reward_config: Values of events; those left out get their defaults.
+        **env_config: Options of the environment; those left out get their defaults.
+
+    Returns:
+        The vector environment; a board whose episode ends begins the next one in the same step.
+
+    Raises:
+        UnknownEnvironment: When nobody registered that name.
+        ConfigError: For an unknown option or a value out of range.
+    """
+    num_envs = checked_num_envs(num_envs)
+    spec = get_env_spec(name)
+    config, rewards = _options(spec, env_config, reward_config)
+    if spec.vector_env is not None:
+        return spec.vector_env(num_envs, config, rewards)
+    return Vectorised(spec.env, num_envs, config, rewards)
+
+
+def list_environments() -> list[dict[str, Any]]:
+    """Describe every registered environment, JSON-serialisable.
+
+    Returns:
+        For each, by name: name, title, description, version, and the metadata that it gives with
+        its default options.
+    """
+    return [
+        {
+            "name": spec.name,
+            "title": spec.title,
+            "description": spec.description,
+            "version": spec.version,
+            "metadata": create_env(spec.name).get_metadata(),
+        }
+        for _, spec in sorted(ENV_REGISTRY.items())
+    ]
+
+
+register_env("snake", SnakeEnv, vector_env=SnakeVectorEnv, title="Snake")

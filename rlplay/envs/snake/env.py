@@ -1,0 +1,623 @@
+"""Snake: one board (`SnakeEnv`) and many (`SnakeVectorEnv`), on the same compiled kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel
+
+from rlplay.config import validated
+from rlplay.envs.base import BaseEnvironment
+from rlplay.envs.rewards import HUNGER_VALUE, event_values
+from rlplay.envs.snake.config import ENDINGS, EVENTS, SnakeConfig, SnakeRewards
+from rlplay.envs.vector import checked_num_envs, checked_seed, episode_seeds
+from rlplay.errors import ConfigError, ContractError
+from rlplay.seeding import EPISODE_SEED_BITS, splitmix64
+
+if TYPE_CHECKING:
+    from rlplay.envs.snake.observation import Block
+
+__all__ = ["ACTION_NAMES", "DIRECTIONS", "SnakeEnv", "SnakeVectorEnv"]
+
+ACTION_NAMES: Final = ("straight", "turn right", "turn left")
+#: In the order of the codes: a turn to the right adds one.
+DIRECTIONS: Final = ("up", "right", "down", "left")
+#: The variables that a reward may depend on, with their meaning.
+REWARD_VARIABLES: Final = {
+    "snake_length": "length of the snake, in cells",
+    "score": "apples eaten in this episode",
+    "hunger": "steps since the last apple",
+    "starvation_limit": "hunger at which the snake starves, in steps",
+    "grid_size": "width and height of the board, in cells",
+    "distance_to_food": "moves from the head to the food after the step",
+    "previous_distance_to_food": "moves from the head to the food before the step",
+    "steps": "steps since the episode began",
+    "free_cells": "cells of the board that the snake does not cover",
+}
+
+#: `death_reason` of each ending's code; the last row answers code -1, not ended.
+_DEATH_REASONS: Final = np.array(
+    [ending if ending in ("wall", "self", "starvation") else None for ending in ENDINGS] + [None],
+    dtype=object,
+)
+_DX: Final = (0, 1, 0, -1)
+_DY: Final = (-1, 0, 1, 0)
+
+
+class _Outputs:
+    """The arrays that one vector step fills, and what is made of them for the caller."""
+
+    def __init__(self, num_boards: int, observation_size: int) -> None:
+        from rlplay.envs.snake import kernels
+
+        self.observations = np.zeros((num_boards, observation_size), np.float32)
+        self.final_observations = np.zeros((num_boards, observation_size), np.float32)
+        self.numbers = np.zeros((kernels.AT_END + len(kernels.NUMBER_ROWS), num_boards), np.int32)
+        self.longs = np.zeros((3, num_boards), np.int64)
+        self.codes = np.zeros((6, num_boards), np.int8)
+        self.rewards = np.zeros(num_boards, np.float32)
+        self.num_ended = 0
+        #: The order in which the kernels take them.
+        self.of_start = (self.observations.reshape(-1), self.numbers, self.longs)
+        self.of_step = (*self.of_start, self.final_observations.reshape(-1), self.codes)
+        self.death_reasons = np.full(num_boards, None, dtype=object)
+        self.ending_indices = self.longs[kernels.ENDING_INDEX]
+
+        flags = self.codes.view(np.bool_)
+        self.terminated, self.truncated = flags[kernels.TERMINATED], flags[kernels.TRUNCATED]
+        self.ended = flags[kernels.ENDED]
+        self.endings = self.codes[kernels.ENDING]
+        self.events = self.codes[kernels.EVENTS].view(np.uint8)
+        names = kernels.NUMBER_ROWS
+        #: What a reward may look at, as it stood at the end of the step.
+        self.facts = dict(zip(names, self.numbers[kernels.AT_END :], strict=True))
+        self.infos = dict(zip(names[:4], self.numbers[kernels.NOW : 4], strict=True))
+        self.infos["episode_seed"] = self.longs[kernels.SEED_NOW]
+        self.final_infos: dict[str, Any] = {name: self.facts[name] for name in names[:4]}
+        self.final_infos["episode_seed"] = self.longs[kernels.SEED_AT_END]
+        self.final_infos["won"] = flags[kernels.WON]
+        self.final_infos["ending"] = self.endings
+        self.final_infos["death_reason"] = self.death_reasons
+
+
+class Boards:
+    """Many boards of the same options: their arrays, and the compiled calls on them.
+
+    Args:
+        num_boards: How many.
+        config: The options of snake.
+    """
+
+    def __init__(self, num_boards: int, config: SnakeConfig) -> None:
+        from rlplay.envs.compiled import machine_code
+        from rlplay.envs.snake import kernels, observation, rules
+
+        self.config = config
+        self._shape = (num_boards,)
+        size, pad = config.grid_size, max(config.vision, 1)
+        # Neighbouring rows share the wall between them, and so do neighbouring boards.
+        stride = size + pad
+        # A power of two that holds a snake which fills the board, and one move more.
+        trail_size = 1 << (size * size).bit_length()
+        self._stride, self._trail_size = stride, trail_size
+
+        self.records = np.zeros(num_boards, rules.BOARD)
+        self.records["food_x"] = self.records["food_y"] = rules.NOWHERE
+        first = pad * stride + pad
+        self.grids = np.full(num_boards * stride * stride + first, rules.WALL, np.int32)
+        cells = self.grids[first:].reshape(num_boards, stride, stride)
+        cells[:, :size, :size] = 0
+        self.trails = np.zeros(num_boards * trail_size, np.int32)
+        index = np.arange(num_boards)
+        self.records["grid_start"] = first + index * stride * stride
+        self.records["trail_start"] = index * trail_size
+
+        settings = np.zeros(1, rules.RULES)
+        settings["grid_size"] = size
+        settings["stride"] = stride
+        settings["starvation_limit"] = config.resolved_starvation_limit
+        settings["max_steps"] = config.max_steps or 0
+        settings["trail_mask"] = trail_size - 1
+        layout, self.observation_size = observation.make_layout(config)
+        offsets = observation.window_offsets(config, stride)
+        self.blocks: tuple[Block, ...] = observation.observation_blocks(config)
+        stamps = np.zeros(offsets.shape[1], np.int32)
+        self._arrays = (self.records, self.grids, self.trails, settings, layout, offsets, stamps)
+        # Two sets in turn: what a step returned stays as it is during the next step.
+        self._outputs = [_Outputs(num_boards, self.observation_size) for _ in range(2)]
+        self.values = np.zeros(HUNGER_VALUE + 1)
+
+        outputs = self._outputs[0]
+        numbers = np.zeros(num_boards, np.int64)
+        self._start_boards = machine_code(
+            kernels.start_boards, numbers, True, *self._arrays, *outputs.of_start
+        )
+        self._step_boards = machine_code(
+            kernels.step_boards,
+            numbers,
+            True,
+            *self._arrays,
+            *outputs.of_step,
+            self.values,
+            outputs.rewards,
+        )
+
+    def start(self, episode_seeds: NDArray[np.int64], *, reseed: bool) -> _Outputs:
+        """Begin an episode on every board.
+
+        Args:
+            episode_seeds: (N,) one seed for each board.
+            reseed: Whether the seeds also begin the boards' streams of later episode seeds.
+
+        Returns:
+            The arrays, with the first observations.
+        """
+        outputs = self._outputs.pop()
+        self._outputs.insert(0, outputs)
+        self._start_boards(episode_seeds, reseed, *self._arrays, *outputs.of_start)
+        return outputs
+
+    def step(self, actions: ArrayLike, autoreset: bool) -> _Outputs:
+        """Step every board.
+
+        Args:
+            actions: (N,) one action for each board, whole numbers.
+            autoreset: Whether an episode that ends makes place for the next one at once.
+
+        Returns:
+            The arrays.
+
+        Raises:
+            ContractError: For an action that does not exist; nothing has moved then.
+        """
+        array = np.asarray(actions)
+        if array.shape != self._shape or array.dtype.kind not in "iu":
+            raise ContractError(
+                f"Actions must be whole numbers in an array of shape {self._shape}, not "
+                f"{array.dtype} of shape {array.shape}."
+            )
+        array = np.ascontiguousarray(array, np.int64)
+        outputs = self._outputs.pop()
+        self._outputs.insert(0, outputs)
+        num_ended = self._step_boards(
+            array, autoreset, *self._arrays, *outputs.of_step, self.values, outputs.rewards
+        )
+        if num_ended < 0:
+            board = -1 - num_ended
+            raise ContractError(
+                f"Action {array[board]} of board {board} does not exist. "
+                "Allowed: 0 (straight), 1 (turn right), 2 (turn left)."
+            )
+        outputs.num_ended = num_ended
+        return outputs
+
+    def body(self, board: int) -> list[tuple[int, int]]:
+        """List the (x, y) of a snake's cells, head first."""
+        record = self.records[board]
+        clock, length = int(record["clock"]), int(record["length"])
+        trail = self.trails[int(record["trail_start"]) :][: self._trail_size]
+        places = (int(trail[tick % trail.size]) for tick in range(clock, clock - length, -1))
+        return [(place % self._stride, place // self._stride) for place in places]
+
+    def render_state(self, board: int) -> dict[str, Any]:
+        """Give all that is drawn of one board, JSON-serialisable."""
+        record = self.records[board]
+        direction, ending = int(record["direction"]), int(record["ending"])
+        food = {"x": int(record["food_x"]), "y": int(record["food_y"])}
+        return {
+            "grid_size": self.config.grid_size,
+            "snake_position": [{"x": x, "y": y} for x, y in self.body(board)],
+            "food_position": food if food["x"] >= 0 else None,
+            "direction": [_DX[direction], _DY[direction]],
+            "score": int(record["length"]) - 1,
+            "hunger": int(record["hunger"]),
+            "steps": int(record["steps"]),
+            "game_over": ending >= 0,
+            "death_reason": _DEATH_REASONS[ending],
+            "won": ending >= 0 and ENDINGS[ending] == "won",
+        }
+
+    def observation_space(self) -> spaces.Box:
+        """Give the space of one board's observation."""
+        low = np.concatenate([np.full(block.size, block.low) for block in self.blocks])
+        high = np.concatenate([np.full(block.size, block.high) for block in self.blocks])
+        return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+
+    def get_state(self) -> dict[str, Any]:
+        """Give the boards as plain arrays, one for each field."""
+        names = self.records.dtype.names or ()
+        return {
+            "records": {name: self.records[name].copy() for name in names},
+            "grids": self.grids.copy(),
+            "trails": self.trails.copy(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Put the boards into a state that `get_state` gave.
+
+        Raises:
+            ConfigError: When the state is of other boards.
+        """
+        for name, own in (("grids", self.grids), ("trails", self.trails)):
+            if state[name].shape != own.shape:
+                raise ConfigError(
+                    f"The saved state has {name} of shape {state[name].shape}, this environment "
+                    f"{own.shape}. Make it with the options and the number of boards of the one "
+                    "that was saved."
+                )
+        for name, values in state["records"].items():
+            self.records[name] = values
+        self.grids[:] = state["grids"]
+        self.trails[:] = state["trails"]
+
+
+def _describe(config: SnakeConfig, blocks: tuple[Block, ...]) -> dict[str, Any]:
+    """Describe snake, JSON-serialisable."""
+    observation, start = [], 0
+    for block in blocks:
+        observation.append(block.describe(start))
+        start += block.size
+    return {
+        "options": SnakeConfig.model_json_schema()["properties"],
+        "rewards": SnakeRewards.model_json_schema()["properties"],
+        "reward_variables": dict(REWARD_VARIABLES),
+        "config": config.model_dump(mode="json"),
+        "observation": observation,
+        "observation_size": start,
+        "actions": list(ACTION_NAMES),
+        "directions": list(DIRECTIONS),
+        "events": list(EVENTS),
+        "endings": list(ENDINGS),
+    }
+
+
+class SnakeEnv(BaseEnvironment):
+    """Snake on one board.
+
+    A snake starts with length 1, heading right, on a random cell. It grows by one with each apple,
+    dies when it leaves the board, runs into itself or starves, and wins when it fills the board.
+    Actions: 0 straight, 1 turn right, 2 turn left.
+
+    Args:
+        config: The options; defaults when left out.
+        rewards: The values of the events; defaults when left out.
+        render_mode: None or "rgb_array".
+    """
+
+    config_model: ClassVar[type[BaseModel]] = SnakeConfig
+    reward_model: ClassVar[type[BaseModel]] = SnakeRewards
+    event_names: ClassVar[tuple[str, ...]] = EVENTS
+    ending_names: ClassVar[tuple[str, ...]] = ENDINGS
+    config: SnakeConfig
+    rewards: SnakeRewards
+
+    def __init__(
+        self,
+        config: SnakeConfig | None = None,
+        rewards: SnakeRewards | None = None,
+        *,
+        render_mode: str | None = None,
+    ) -> None:
+        super().__init__(config, rewards, render_mode=render_mode)
+        self._boards = Boards(1, self.config)
+        self._boards.values[:] = event_values(EVENTS, self.rewards)
+        self._has_stream = False
+        self.observation_space = self._boards.observation_space()
+        self.action_space = spaces.Discrete(len(ACTION_NAMES))
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: The episode's seed, which also begins the stream of later episode seeds; without
+                one, the next seed of that stream, or a drawn one where no stream has begun.
+            options: Not used.
+
+        Returns:
+            The (D,) observation and the info.
+
+        Raises:
+            ConfigError: For a negative seed or one that is no whole number.
+        """
+        checked = None if seed is None else checked_seed(seed)
+        super().reset(seed=checked, options=options)
+        reseed = checked is not None or not self._has_stream
+        if checked is None:
+            checked = self._draw_seed() if reseed else self._next_seed()
+        outputs = self._boards.start(np.array([checked], np.int64), reseed=reseed)
+        self._has_stream = True
+        return outputs.observations[0].copy(), self._info()
+
+    def _draw_seed(self) -> int:
+        return int(self.np_random.integers(1 << EPISODE_SEED_BITS))
+
+    def _next_seed(self) -> int:
+        """Draw from the board's stream, exactly as an autoreset does."""
+        records = self._boards.records
+        state, number = splitmix64(int(records["seed_generator"][0]))
+        records["seed_generator"][0] = state
+        return number >> (64 - EPISODE_SEED_BITS)
+
+    def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Turn, move, then judge.
+
+        Args:
+            action: 0 straight, 1 turn right, 2 turn left.
+
+        Returns:
+            The (D,) observation, the reward, terminated, truncated, and the info.
+
+        Raises:
+            ContractError: For an action that does not exist, or when no episode is running.
+        """
+        if not self._has_stream or self._boards.records["ending"][0] >= 0:
+            raise ContractError("No episode is running. Call reset() before step().")
+        outputs = self._boards.step([action], autoreset=False)
+        return (
+            outputs.observations[0].copy(),
+            float(outputs.rewards[0]),
+            bool(outputs.terminated[0]),
+            bool(outputs.truncated[0]),
+            self._info(),
+        )
+
+    def _info(self) -> dict[str, Any]:
+        record = self._boards.records[0]
+        ending = int(record["ending"])
+        return {
+            "score": int(record["length"]) - 1,
+            "length": int(record["length"]),
+            "hunger": int(record["hunger"]),
+            "steps": int(record["steps"]),
+            "death_reason": _DEATH_REASONS[ending],
+            "won": ending >= 0 and ENDINGS[ending] == "won",
+            "episode_seed": int(record["episode_seed"]),
+        }
+
+    def action_for_direction(self, direction: str) -> int:
+        """Translate a direction on the board, as a person means it, into an action.
+
+        Args:
+            direction: "up", "right", "down" or "left".
+
+        Returns:
+            The action that heads there; straight on where that would reverse into the own neck.
+
+        Raises:
+            ContractError: For a direction that does not exist.
+        """
+        if direction not in DIRECTIONS:
+            raise ContractError(
+                f"No direction {direction!r}. Allowed: {', '.join(map(repr, DIRECTIONS))}."
+            )
+        turns = (DIRECTIONS.index(direction) - int(self._boards.records["direction"][0])) % 4
+        return {0: 0, 1: 1, 2: 0, 3: 2}[turns]
+
+    @classmethod
+    def prepare(cls, say: Callable[[str], None]) -> None:
+        """Compile the kernels where they are not in the cache yet; see `BaseEnvironment`."""
+        from rlplay.envs.snake import cache_is_warm, warmup
+
+        if not cache_is_warm():
+            say("Compiling the snake's rules, once on this machine: some seconds")
+            warmup()
+
+    def set_rewards(self, reward_config: dict[str, Any]) -> None:
+        """Change what events pay from the next step on; see `BaseEnvironment.set_rewards`."""
+        super().set_rewards(reward_config)
+        self._boards.values[:] = event_values(EVENTS, self.rewards)
+
+    def render_state(self) -> dict[str, Any]:
+        """Give all that a board needs to draw one frame, JSON-serialisable."""
+        return self._boards.render_state(0)
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Draw the board.
+
+        Returns:
+            (16 * grid_size, 16 * grid_size, 3) uint8 where render_mode is "rgb_array", else None.
+        """
+        return None if self.render_mode is None else _draw(self._boards.render_state(0))
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Describe options, observation, actions and events, JSON-serialisable."""
+        return _describe(self.config, self._boards.blocks)
+
+    def get_state(self) -> dict[str, Any]:
+        """Give everything that an exact continuation needs: plain arrays, numbers and strings."""
+        return {
+            **self._boards.get_state(),
+            "np_random": self.np_random.bit_generator.state,
+            "has_stream": self._has_stream,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `get_state` was called; see `BaseEnvironment.set_state`."""
+        self._boards.set_state(state)
+        self.np_random.bit_generator.state = state["np_random"]
+        self._has_stream = bool(state["has_stream"])
+
+
+class SnakeVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.int64], Any]):
+    """Snake on many boards, stepped by one compiled call; a board that ends begins anew at once.
+
+    The arrays that a step returns, those in its infos included, stay as they are during the next
+    step and are overwritten by the one after it; copy what must last longer.
+
+    Args:
+        num_envs: How many boards.
+        config: The options; defaults when left out.
+        rewards: The values of the events; defaults when left out.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+    event_names: ClassVar[tuple[str, ...]] = EVENTS
+    ending_names: ClassVar[tuple[str, ...]] = ENDINGS
+
+    def __init__(
+        self,
+        num_envs: int,
+        config: SnakeConfig | None = None,
+        rewards: SnakeRewards | None = None,
+    ) -> None:
+        self.num_envs = num_envs = checked_num_envs(num_envs)
+        self.config = SnakeConfig() if config is None else config
+        self.rewards = SnakeRewards() if rewards is None else rewards
+        self._boards = Boards(num_envs, self.config)
+        self._boards.values[:] = event_values(EVENTS, self.rewards)
+        self._running = False
+        self.single_observation_space = self._boards.observation_space()
+        self.single_action_space = spaces.Discrete(len(ACTION_NAMES))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode on every board.
+
+        Args:
+            seed: Board i's episode seed is seed + i, or the i-th of a list; None draws them. Each
+                board's later episode seeds come from a stream that its first seed begins.
+            options: Not used.
+
+        Returns:
+            (N, D) float32 observations, and infos: (N,) score, length, hunger, steps (int32) and
+            episode_seed (int64).
+
+        Raises:
+            ConfigError: For a seed that is negative or no whole number, or a list of another
+                length.
+        """
+        super().reset(seed=seed if isinstance(seed, int) and seed >= 0 else None)
+        seeds = episode_seeds(seed, self.num_envs, self.np_random)
+        outputs = self._boards.start(seeds, reseed=True)
+        self._running = True
+        return outputs.observations, outputs.infos.copy()
+
+    def step(
+        self, actions: ArrayLike
+    ) -> tuple[
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.bool_],
+        NDArray[np.bool_],
+        dict[str, Any],
+    ]:
+        """Step every board; a board whose episode ends shows the first observation of the next.
+
+        Args:
+            actions: (N,) whole numbers: 0 straight, 1 turn right, 2 turn left.
+
+        Returns:
+            (N, D) float32 observations; (N,) float32 rewards; (N,) bool terminated and truncated;
+            infos as `reset` gives them. Where any episode ended, infos also has `final_obs`
+            (N, D) with the mask `_final_obs` (zeros outside the mask), and `final_info` with the
+            mask `_final_info`: (N,) score, length, hunger, steps, episode_seed, won, ending (int8
+            code of `ending_names`, -1 where none) and death_reason (None where none). Outside the
+            mask the numbers are those of the running episode.
+
+        Raises:
+            ContractError: For an action that does not exist, or before the first reset.
+        """
+        if not self._running:
+            raise ContractError("No episode is running. Call reset() before step().")
+        outputs = self._boards.step(actions, True)
+        infos: dict[str, Any] = outputs.infos.copy()
+        if outputs.num_ended:
+            # mode="wrap" takes the index -1 (not ended) for the last row, which holds None.
+            _DEATH_REASONS.take(outputs.ending_indices, out=outputs.death_reasons, mode="wrap")
+            infos["final_obs"] = outputs.final_observations
+            infos["_final_obs"] = outputs.ended
+            infos["final_info"] = outputs.final_infos.copy()
+            infos["_final_info"] = outputs.ended
+        return (
+            outputs.observations,
+            outputs.rewards,
+            outputs.terminated,
+            outputs.truncated,
+            infos,
+        )
+
+    def set_rewards(self, reward_config: dict[str, Any]) -> None:
+        """Change what events pay from the next step on; values left out keep theirs.
+
+        Args:
+            reward_config: Fields of `SnakeRewards`.
+
+        Raises:
+            ConfigError: For an unknown event or a value out of range.
+        """
+        changed = {**self.rewards.model_dump(), **reward_config}
+        self.rewards = validated(SnakeRewards, changed, "Rewards of snake")
+        self._boards.values[:] = event_values(EVENTS, self.rewards)
+
+    def render_state(self, board: int = 0) -> dict[str, Any]:
+        """Give all that is drawn of one board, JSON-serialisable."""
+        return self._boards.render_state(board)
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Describe options, observation, actions and events, JSON-serialisable."""
+        return _describe(self.config, self._boards.blocks)
+
+    def get_state(self) -> dict[str, Any]:
+        """Give everything that an exact continuation needs: plain arrays, numbers and strings."""
+        return {
+            **self._boards.get_state(),
+            "np_random": self.np_random.bit_generator.state,
+            "running": self._running,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `get_state` was called.
+
+        Args:
+            state: What `get_state` gave, of an environment with the same options and boards.
+
+        Raises:
+            ConfigError: When the state is of other boards.
+        """
+        self._boards.set_state(state)
+        self.np_random.bit_generator.state = state["np_random"]
+        self._running = bool(state["running"])
+
+
+_CELL: Final = 16
+_GROUND: Final = (24, 26, 32)
+_FOOD: Final = (226, 74, 74)
+_HEAD: Final = (150, 230, 120)
+_BODY: Final = np.array((96, 178, 92))
+_TAIL: Final = np.array((44, 92, 60))
+
+
+def _draw(state: dict[str, Any]) -> NDArray[np.uint8]:
+    """Draw a render state as square cells with a thin gap, the body darker towards the tail."""
+    size = state["grid_size"]
+    image = np.empty((size * _CELL, size * _CELL, 3), np.uint8)
+    image[:] = _GROUND
+
+    def paint(cell: dict[str, int], color: Any) -> None:
+        top, left = cell["y"] * _CELL + 1, cell["x"] * _CELL + 1
+        image[top : top + _CELL - 2, left : left + _CELL - 2] = color
+
+    if state["food_position"] is not None:
+        paint(state["food_position"], _FOOD)
+    body = state["snake_position"]
+    for index, cell in enumerate(body):
+        paint(cell, _HEAD if index == 0 else _BODY + (_TAIL - _BODY) * index // len(body))
+    return image

@@ -1,0 +1,339 @@
+"""Many boards of an environment that has no vector form of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel
+
+from rlplay.envs.base import BaseEnvironment
+from rlplay.errors import ConfigError, ContractError
+from rlplay.seeding import EPISODE_SEED_BITS, splitmix64
+
+__all__ = ["Vectorised", "checked_num_envs", "checked_seed", "episode_seeds"]
+
+_SEED_LIMIT: Final = 2**63
+
+
+def checked_num_envs(num_envs: Any) -> int:
+    """Refuse a number of boards that cannot be.
+
+    Args:
+        num_envs: What came.
+
+    Returns:
+        The number.
+
+    Raises:
+        ConfigError: When it is no whole number from 1.
+    """
+    if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
+        raise ConfigError(f"num_envs = {num_envs!r} is not allowed. Allowed: a whole number >= 1.")
+    return int(num_envs)
+
+
+def checked_seed(seed: Any, count: int = 1) -> int:
+    """Refuse a seed from which no episode can begin.
+
+    Args:
+        seed: What came.
+        count: How many seeds in a row begin here.
+
+    Returns:
+        The seed.
+
+    Raises:
+        ConfigError: When it is no whole number, negative, or too large for 64 bits.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise ConfigError(f"seed = {seed!r} is not allowed. Allowed: a whole number >= 0 or None.")
+    if not 0 <= seed <= _SEED_LIMIT - count:
+        raise ConfigError(f"seed = {seed} is not allowed. Allowed: 0 <= seed < 2**63.")
+    return int(seed)
+
+
+def episode_seeds(
+    seed: int | Sequence[int] | NDArray[np.int64] | None,
+    num_envs: int,
+    generator: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Turn the seed of a vector reset into one episode seed for each board.
+
+    Args:
+        seed: Board i gets seed + i, or the i-th of a list; None draws them.
+        num_envs: How many boards.
+        generator: What None draws from.
+
+    Returns:
+        (N,) the seeds.
+
+    Raises:
+        ConfigError: For a seed from which no episode can begin, or a list of another length.
+    """
+    if seed is None:
+        return generator.integers(1 << EPISODE_SEED_BITS, size=num_envs, dtype=np.int64)
+    if isinstance(seed, (Sequence, np.ndarray)):
+        if len(seed) != num_envs:
+            raise ConfigError(f"{len(seed)} seeds for {num_envs} boards. Give one for each.")
+        return np.array([checked_seed(value) for value in seed], np.int64)
+    return checked_seed(seed, num_envs) + np.arange(num_envs, dtype=np.int64)
+
+
+class Vectorised(gymnasium.vector.VectorEnv[Any, Any, Any]):
+    """Steps boards one by one and gives what a native vector environment gives.
+
+    A board whose episode ends begins the next one in the same step, with a seed from a stream that
+    its first episode seed begins. All arrays are new at each step.
+
+    Args:
+        env: The class of one board.
+        num_envs: How many boards.
+        config: The options; defaults when left out.
+        rewards: The values of the events; defaults when left out.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        env: type[BaseEnvironment],
+        num_envs: int,
+        config: BaseModel | None = None,
+        rewards: BaseModel | None = None,
+    ) -> None:
+        self.num_envs = num_envs
+        self.envs = [env(config, rewards) for _ in range(num_envs)]
+        first = self.envs[0]
+        self.event_names = first.event_names
+        self._ending_names = list(first.ending_names)
+        self.single_observation_space = first.observation_space
+        self.single_action_space = first.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._streams = [0] * num_envs
+        self._seeds = np.zeros(num_envs, np.int64)
+        self._steps = np.zeros(num_envs, np.int32)
+        self._returns = np.zeros(num_envs, np.float64)
+        self._infos: list[dict[str, Any]] = [{} for _ in self.envs]
+        self._running = False
+
+    @property
+    def ending_names(self) -> tuple[str, ...]:
+        """How episodes can end; grows when an episode ends in a way not named before."""
+        return tuple(self._ending_names)
+
+    def _new_observations(self) -> NDArray[Any]:
+        space = self.single_observation_space
+        return np.zeros((self.num_envs, *(space.shape or ())), space.dtype)
+
+    def _put(self, observations: NDArray[Any], board: int, observation: Any) -> None:
+        """Store one board's observation, or say why it does not fit."""
+        if np.shape(observation) != observations.shape[1:]:
+            raise ContractError(
+                f"{type(self.envs[board]).__name__} gave an observation of shape "
+                f"{np.shape(observation)}; its observation_space has {observations.shape[1:]}."
+            )
+        observations[board] = observation
+
+    def _start(self, board: int, seed: int) -> Any:
+        """Begin an episode on one board and give its first observation."""
+        observation, self._infos[board] = self.envs[board].reset(seed=seed)
+        self._seeds[board] = seed
+        self._steps[board] = 0
+        self._returns[board] = 0.0
+        return observation
+
+    def _numbers(self) -> dict[str, NDArray[Any]]:
+        """Give the boards' present infos as dense arrays."""
+        numbers: dict[str, NDArray[Any]] = {}
+        for name, value in self._infos[0].items():
+            if isinstance(value, (bool, int, float, np.number, np.bool_)):
+                numbers[name] = np.array([info[name] for info in self._infos])
+        numbers.setdefault("score", self._returns.copy())
+        numbers["steps"] = self._steps.copy()
+        numbers["episode_seed"] = self._seeds.copy()
+        return numbers
+
+    def _ending(self, board: int, truncated: bool) -> int:
+        """Name how a board's episode ended."""
+        info = self._infos[board]
+        if info.get("death_reason"):
+            name = str(info["death_reason"])
+        elif info.get("won"):
+            name = "won"
+        else:
+            name = "truncated" if truncated else "terminated"
+        if name not in self._ending_names:
+            self._ending_names.append(name)
+        return self._ending_names.index(name)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Begin an episode on every board.
+
+        Args:
+            seed: Board i's episode seed is seed + i, or the i-th of a list; None draws them.
+            options: Not used.
+
+        Returns:
+            (N, …) observations, and infos: (N,) for each number in the boards' infos, and always
+            score (the return so far where an environment reports none), steps and episode_seed.
+
+        Raises:
+            ConfigError: For a seed from which no episode can begin, or a list of another length.
+        """
+        super().reset(seed=seed if isinstance(seed, int) and seed >= 0 else None)
+        seeds = episode_seeds(seed, self.num_envs, self.np_random)
+        observations = self._new_observations()
+        for board in range(self.num_envs):
+            self._streams[board] = int(seeds[board])
+            self._put(observations, board, self._start(board, int(seeds[board])))
+        self._running = True
+        return observations, self._numbers()
+
+    def step(
+        self, actions: ArrayLike
+    ) -> tuple[
+        NDArray[Any],
+        NDArray[np.float32],
+        NDArray[np.bool_],
+        NDArray[np.bool_],
+        dict[str, Any],
+    ]:
+        """Step every board; a board whose episode ends shows the first observation of the next.
+
+        Args:
+            actions: (N, …) one action for each board.
+
+        Returns:
+            (N, …) observations; (N,) float32 rewards; (N,) bool terminated and truncated; infos
+            as `reset` gives them. Where any episode ended, infos also has `final_obs` (N, …) with
+            the mask `_final_obs` (zeros outside the mask), and `final_info` with the mask
+            `_final_info`: the numbers at the end of the step, ending (int8 code of
+            `ending_names`, -1 where none), won, and death_reason (None where none).
+
+        Raises:
+            ContractError: For the wrong number of actions, before the first reset, or when an
+                observation does not fit its space.
+        """
+        if not self._running:
+            raise ContractError("No episode is running. Call reset() before step().")
+        actions = np.asarray(actions)
+        if actions.shape[:1] != (self.num_envs,):
+            raise ContractError(
+                f"Actions must be an array of shape ({self.num_envs}, …), not {actions.shape}."
+            )
+        count = self.num_envs
+        observations, final_observations = self._new_observations(), self._new_observations()
+        rewards = np.zeros(count, np.float32)
+        terminated, truncated = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+        endings = np.full(count, -1, np.int8)
+        stepped = []
+        for board, env in enumerate(self.envs):
+            action = actions[board].item() if actions.ndim == 1 else actions[board]
+            observation, reward, terminated[board], truncated[board], info = env.step(action)
+            stepped.append(observation)
+            self._infos[board] = info
+            rewards[board] = reward
+            self._steps[board] += 1
+            self._returns[board] += float(reward)
+            if terminated[board] or truncated[board]:
+                endings[board] = self._ending(board, not terminated[board])
+
+        ended = endings >= 0
+        final_info = self._numbers()
+        final_info["ending"] = endings
+        reasons = [
+            info.get("death_reason") if over else None
+            for info, over in zip(self._infos, ended, strict=True)
+        ]
+        won = [bool(info.get("won")) for info in self._infos]
+        for board, observation in enumerate(stepped):
+            if ended[board]:
+                self._put(final_observations, board, observation)
+                self._streams[board], number = splitmix64(self._streams[board])
+                observation = self._start(board, number >> (64 - EPISODE_SEED_BITS))
+            self._put(observations, board, observation)
+
+        infos: dict[str, Any] = self._numbers()
+        if ended.any():
+            final_info["death_reason"] = np.array(reasons, dtype=object)
+            final_info["won"] = np.array(won) & ended
+            infos["final_obs"], infos["_final_obs"] = final_observations, ended
+            infos["final_info"], infos["_final_info"] = final_info, ended.copy()
+        return observations, rewards, terminated, truncated, infos
+
+    def set_rewards(self, reward_config: dict[str, Any]) -> None:
+        """Change what events pay from the next step on; see `BaseEnvironment.set_rewards`."""
+        for env in self.envs:
+            env.set_rewards(reward_config)
+
+    def render_state(self, board: int = 0) -> dict[str, Any]:
+        """Give all that is drawn of one board, JSON-serialisable."""
+        return self.envs[board].render_state()
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Describe options, observation, actions and events, JSON-serialisable."""
+        return self.envs[0].get_metadata()
+
+    def get_state(self) -> dict[str, Any]:
+        """Give everything that an exact continuation needs.
+
+        Raises:
+            ContractError: When the environment cannot be saved.
+        """
+        return {
+            "envs": [env.get_state() for env in self.envs],
+            "infos": [dict(info) for info in self._infos],
+            "streams": list(self._streams),
+            "seeds": self._seeds.copy(),
+            "steps": self._steps.copy(),
+            "returns": self._returns.copy(),
+            "ending_names": list(self._ending_names),
+            "np_random": self.np_random.bit_generator.state,
+            "running": self._running,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `get_state` was called.
+
+        Args:
+            state: What `get_state` gave, of an environment with the same options and boards.
+
+        Raises:
+            ConfigError: When the state is of another number of boards.
+            ContractError: When the environment cannot be restored.
+        """
+        if len(state["envs"]) != self.num_envs:
+            raise ConfigError(
+                f"The saved state has {len(state['envs'])} boards, this environment "
+                f"{self.num_envs}. Make it with as many."
+            )
+        for env, saved in zip(self.envs, state["envs"], strict=True):
+            env.set_state(saved)
+        self._infos = [dict(info) for info in state["infos"]]
+        self._streams = [int(stream) for stream in state["streams"]]
+        self._seeds[:] = state["seeds"]
+        self._steps[:] = state["steps"]
+        self._returns[:] = state["returns"]
+        self._ending_names = list(state["ending_names"])
+        self.np_random.bit_generator.state = state["np_random"]
+        self._running = bool(state["running"])
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close every board."""
+        for env in self.envs:
+            env.close()

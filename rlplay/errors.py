@@ -1,0 +1,130 @@
+"""The one exception family of rlplay.
+
+Every message says what came, what is allowed, and what to do next::
+
+    RlplayError
+    ├── ConfigError (ValueError)            an option or a value that a run cannot have
+    │   └── NetworkConfigError              a layer that cannot be built: names its index and field
+    ├── UnknownName (LookupError)           a name that nobody registered
+    │   ├── UnknownEnvironment
+    │   ├── UnknownAlgorithm
+    │   └── UnknownPreset
+    ├── DeviceError (RuntimeError)          a device that is not there
+    │   └── OutOfMemory                     a device that is full
+    ├── ContractError (TypeError)           an environment or agent that breaks its contract
+    ├── SessionError (RuntimeError)         a call that the session's present state does not allow
+    ├── TrainingDiverged (ArithmeticError)  a loss or weight that is no longer a finite number
+    └── StorageError (OSError)              a file that cannot be read or written
+        ├── InvalidName                     an id or path that could leave the models folder
+        ├── RunNotFound
+        ├── RunBusy                         another session writes this run
+        └── DamagedFile                     a file whose content is not what was saved
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ConfigError",
+    "ContractError",
+    "DamagedFile",
+    "DeviceError",
+    "InvalidName",
+    "NetworkConfigError",
+    "OutOfMemory",
+    "RlplayError",
+    "RunBusy",
+    "RunNotFound",
+    "SessionError",
+    "StorageError",
+    "TrainingDiverged",
+    "UnknownAlgorithm",
+    "UnknownEnvironment",
+    "UnknownName",
+    "UnknownPreset",
+    "nearest",
+]
+
+
+class RlplayError(Exception):
+    """Base of everything that rlplay raises on purpose."""
+
+
+class ConfigError(RlplayError, ValueError):
+    """An option or a value that a run cannot have."""
+
+
+class NetworkConfigError(ConfigError):
+    """A layer that cannot be built; the message names its index and field."""
+
+
+class UnknownName(RlplayError, LookupError):
+    """A name that nobody registered."""
+
+
+class UnknownEnvironment(UnknownName):
+    """No environment is registered under this name."""
+
+
+class UnknownAlgorithm(UnknownName):
+    """No algorithm is registered under this name."""
+
+
+class UnknownPreset(UnknownName):
+    """The algorithm has no preset of this name for this environment."""
+
+
+class DeviceError(RlplayError, RuntimeError):
+    """The device that was asked for is not on this machine."""
+
+
+class OutOfMemory(DeviceError):
+    """The device has no memory left for this network and batch size."""
+
+
+class ContractError(RlplayError, TypeError):
+    """An environment or agent that breaks its contract."""
+
+
+class SessionError(RlplayError, RuntimeError):
+    """A call that the session's present state does not allow."""
+
+
+class TrainingDiverged(RlplayError, ArithmeticError):
+    """A loss or weight that is no longer a finite number."""
+
+
+class StorageError(RlplayError, OSError):
+    """A file that cannot be read or written."""
+
+
+class InvalidName(StorageError, ValueError):
+    """An id or path that could leave the models folder."""
+
+
+class RunNotFound(StorageError, LookupError):
+    """No run of this id in the models folder."""
+
+
+class RunBusy(StorageError):
+    """Another session writes this run."""
+
+
+class DamagedFile(StorageError):
+    """A file whose content is not what was saved."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Name the closest known spelling, as the end of an error message.
+
+    Args:
+        name: What came.
+        known: What is allowed.
+
+    Returns:
+        `` Did you mean 'x'?`` with a leading space, or an empty string.
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,546 @@
+"""Files that are whole or absent, lines that are whole or skipped, names that stay inside.
+
+Everything that changes the models folder goes through `disk`, one operation a method: what a
+crash may interrupt can be counted there, and made to fail there.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import sys
+import threading
+import time
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rlplay.errors import DamagedFile, InvalidName, StorageError
+
+__all__ = [
+    "Disk",
+    "JsonLines",
+    "append_lines",
+    "check_id",
+    "disk",
+    "explained",
+    "inside",
+    "make_folders",
+    "read_bytes",
+    "read_json",
+    "read_jsonl",
+    "read_last_jsonl",
+    "remove",
+    "replacing",
+    "slug",
+    "to_json",
+    "write_bytes",
+    "write_json",
+]
+
+#: Seconds between two tries where another program holds a file open for a moment.
+_RETRY_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4) if sys.platform == "win32" else ()
+
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+
+
+class Disk:
+    """The operations that change files, one method each.
+
+    Descriptors are the operating system's, so that nothing is buffered behind our back.
+    """
+
+    def create(self, path: Path) -> int:
+        """Open a file for writing from its beginning, and give its descriptor."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY | _NO_LINKS, 0o666)
+
+    def open_end(self, path: Path) -> int:
+        """Open a file for appending, made if missing, and give its descriptor."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY, 0o666)
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        """Write, and give the number of bytes that were taken."""
+        return os.write(descriptor, data)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut a file to a size in bytes."""
+        os.ftruncate(descriptor, size)
+
+    def sync(self, descriptor: int) -> None:
+        """Wait until a file's content is on the disk."""
+        os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Close a descriptor."""
+        os.close(descriptor)
+
+    def sync_file(self, path: Path) -> None:
+        """Wait until the content of a file that somebody else wrote is on the disk."""
+        descriptor = os.open(path, os.O_RDWR | _BINARY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Wait until a folder's entries are on the disk (Windows does so by itself)."""
+        if sys.platform != "win32":
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Move a file into place over what was there; all or nothing."""
+        for pause in _RETRY_PAUSES:
+            try:
+                os.replace(source, target)
+                return
+            except PermissionError:
+                time.sleep(pause)
+        os.replace(source, target)
+
+    def rename_folder(self, source: Path, target: Path) -> None:
+        """Move a folder to a name where nothing stands; all or nothing."""
+        os.rename(source, target)
+
+    def make_folder(self, folder: Path) -> None:
+        """Make one folder, which must not exist."""
+        os.mkdir(folder)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file."""
+        for pause in _RETRY_PAUSES:
+            try:
+                os.unlink(path)
+                return
+            except PermissionError:
+                time.sleep(pause)
+        os.unlink(path)
+
+    def remove_folder(self, folder: Path) -> None:
+        """Remove an empty folder."""
+        os.rmdir(folder)
+
+
+#: The disk that this module writes to.
+disk = Disk()
+
+
+# Errors ---------------------------------------------------------------------------------------
+
+_ADVICE = {
+    errno.ENOSPC: "Free some space on this disk, or set RLPLAY_MODELS to a folder on another one.",
+    errno.ENOTDIR: "A file stands where a folder must be: move it away, or set RLPLAY_MODELS to "
+    "another folder.",
+    errno.EEXIST: "A file stands where a folder must be: move it away, or set RLPLAY_MODELS to "
+    "another folder.",
+    errno.ENOENT: "Was it moved or deleted meanwhile? `rlplay runs` lists what is there.",
+}
+_GENERAL_ADVICE = "Check that you may write there, or set RLPLAY_MODELS to another folder."
+
+
+@contextmanager
+def explained(doing: str, path: Path) -> Iterator[None]:
+    """Turn an operating system's error into a `StorageError` that says what to do.
+
+    Args:
+        doing: What was tried, as in "write".
+        path: The file or folder concerned.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, _GENERAL_ADVICE)
+        raise StorageError(f"Cannot {doing} {path}: {error.strerror or error}. {advice}") from error
+
+
+# Names ----------------------------------------------------------------------------------------
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_MAX_ID = 64
+_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))]
+)
+_ALLOWED = "1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or a digit"
+
+
+def check_id(value: object, what: str = "run id") -> str:
+    """Let a name pass that is safe as a file's or folder's name on every system.
+
+    Args:
+        value: What came.
+        what: What it names, for the message.
+
+    Returns:
+        The name, unchanged.
+
+    Raises:
+        InvalidName: For anything else.
+    """
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise InvalidName(
+            f"{value!r} is no {what}. Allowed: {_ALLOWED}. `rlplay runs` lists what there is."
+        )
+    if value in _DEVICES:
+        raise InvalidName(
+            f"{value!r} is no {what}: Windows reserves this name for a device. Allowed: "
+            f"{_ALLOWED}, as in {value + '-1'!r}."
+        )
+    return value
+
+
+def slug(env_name: object) -> str:
+    """Give the folder of an environment's runs, as in "gymnasium-cartpole-v1".
+
+    Names that differ in more than case and punctuation get different folders.
+
+    Args:
+        env_name: A registered name, as in "gymnasium:CartPole-v1", or its slug.
+
+    Returns:
+        A name that `check_id` lets pass.
+
+    Raises:
+        InvalidName: For a name that looks like a path.
+    """
+    if not isinstance(env_name, str) or not env_name.strip():
+        raise InvalidName(
+            f"{env_name!r} is no environment's name. Allowed: a text such as 'snake'. "
+            "`rlplay.list_environments()` lists what there is."
+        )
+    parts = env_name.split("/")
+    if (
+        any(part.strip() in ("", ".", "..") for part in parts)
+        or "\\" in env_name
+        or re.match(r"[A-Za-z]:", env_name)
+        or any(unicodedata.category(character) == "Cc" for character in env_name)
+    ):
+        raise InvalidName(
+            f"{env_name!r} is no environment's name but looks like a path. Allowed: a name such "
+            "as 'snake' or 'gymnasium:ALE/Pong-v5', without '..', '\\', a drive letter or an "
+            "absolute path. `rlplay.list_environments()` lists what there is."
+        )
+    ascii_name = unicodedata.normalize("NFKD", env_name).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9_]+", "-", ascii_name).strip("-_")
+    if not env_name.isascii() or len(name) > _MAX_ID or not name:
+        digest = hashlib.sha256(env_name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        name = f"{name[: _MAX_ID - 9].rstrip('-_') or 'env'}-{digest}"
+    return check_id(name, "environment's folder")
+
+
+def inside(root: Path, *names: str) -> Path:
+    """Give the path of a file below a folder, unless a symbolic link leads out of that folder.
+
+    Args:
+        root: The folder; it may itself be a link.
+        *names: Checked names, from the folder down.
+
+    Returns:
+        The path below ``root``; whether something is there is not asked.
+
+    Raises:
+        InvalidName: When the path leads out of the folder.
+    """
+    path = root.joinpath(*names)
+    below = [root.joinpath(*names[:depth]) for depth in range(1, len(names) + 1)]
+    # Windows knows other links too, so there every path is resolved.
+    if sys.platform != "win32" and not any(map(os.path.islink, below)):
+        return path
+    try:
+        stays = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        stays = False
+    if not stays:
+        raise InvalidName(
+            f"{path} is a link that leads out of {root}. Only files inside the models folder are "
+            "used: put a copy there instead of the link."
+        )
+    return path
+
+
+# Whole files ----------------------------------------------------------------------------------
+
+
+def to_json(value: Any) -> str:
+    """Spell a value as one line of JSON.
+
+    Raises:
+        ValueError: For a number that is not finite: JSON has none.
+        TypeError: For what JSON cannot hold.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file by new content, or leave the old one: never anything between.
+
+    When this returns, content and name are on the disk.
+
+    Args:
+        path: The file; its folder must exist.
+        data: The whole content.
+
+    Raises:
+        StorageError: When it cannot be written; the old file is as it was.
+    """
+    # One name for each writer, so that two of them never write into the same file.
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    with explained("write", path), _removed_on_error(beside):
+        descriptor = disk.create(beside)
+        try:
+            _write_all(descriptor, data)
+            disk.sync(descriptor)
+        finally:
+            disk.close(descriptor)
+        disk.replace(beside, path)
+        disk.sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON for eyes and programs, like `write_bytes`."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
+    write_bytes(path, text.encode() + b"\n")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Let somebody else write a file, and move it into place when it is whole.
+
+    The name that is given depends on ``path`` alone, since some formats store it.
+
+    Args:
+        path: The file to replace; its folder must exist, and only one may write it at a time.
+
+    Yields:
+        Where to write.
+
+    Raises:
+        StorageError: When it cannot be written; the old file is as it was.
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    with explained("write", path), _removed_on_error(beside):
+        yield beside
+        disk.sync_file(beside)
+        disk.replace(beside, path)
+        disk.sync_folder(path.parent)
+
+
+@contextmanager
+def _removed_on_error(path: Path) -> Iterator[None]:
+    """Leave nothing half-written behind."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            disk.remove(path)
+        raise
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write everything, also where the system takes it in pieces."""
+    rest = memoryview(data)
+    while rest:
+        written = disk.write(descriptor, rest)
+        if written <= 0:
+            raise OSError(errno.EIO, "the disk took no more bytes")
+        rest = rest[written:]
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises:
+        StorageError: When it cannot be made.
+    """
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        if folder.parent == folder:
+            break
+        folder = folder.parent
+    for child in reversed(missing):
+        with explained("make the folder", child):
+            try:
+                disk.make_folder(child)
+            except FileExistsError:
+                if not child.is_dir():
+                    raise
+            disk.sync_folder(child.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        StorageError: When it cannot be removed.
+    """
+    with explained("remove", path), suppress(FileNotFoundError):
+        disk.remove(path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        StorageError: When it cannot be read.
+    """
+    with explained("read", path):
+        return path.read_bytes()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Raises:
+        StorageError: When it cannot be read.
+        DamagedFile: When it holds something else.
+    """
+    data = read_bytes(path)
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFile(
+            f"{path} is damaged: {error}. Put back a copy of it, or delete the folder around it."
+        ) from error
+    if not isinstance(value, dict):
+        raise DamagedFile(
+            f"{path} is damaged: it must hold a JSON object, not {type(value).__name__}. Put back "
+            "a copy of it, or delete the folder around it."
+        )
+    return value
+
+
+# Files of lines -------------------------------------------------------------------------------
+
+
+class JsonLines(NamedTuple):
+    """What could be read of a file of JSON lines.
+
+    Attributes:
+        records: The whole lines, in order.
+        skipped: How many lines were torn or damaged.
+    """
+
+    records: list[dict[str, Any]]
+    skipped: int
+
+
+def append_lines(path: Path, lines: Sequence[str]) -> None:
+    """Append whole lines in one write; after a failure the file is as it was.
+
+    The lines survive a crash of this process at once, and one of the machine as soon as the
+    system has written them out.
+
+    Args:
+        path: The file, made if missing.
+        lines: Texts without line breaks.
+
+    Raises:
+        StorageError: When they cannot be written.
+    """
+    if not lines:
+        return
+    data = "".join(f"{line}\n" for line in lines).encode()
+    with explained("append to", path):
+        descriptor = disk.open_end(path)
+        try:
+            size = os.lseek(descriptor, 0, os.SEEK_END)
+            if size and _last_byte(descriptor, size) != b"\n":
+                # A crash tore the last line: end it, so that it costs nothing but itself.
+                data = b"\n" + data
+            try:
+                _write_all(descriptor, data)
+            except BaseException:
+                with suppress(OSError):
+                    disk.truncate(descriptor, size)
+                raise
+        finally:
+            disk.close(descriptor)
+
+
+def _last_byte(descriptor: int, size: int) -> bytes:
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1)
+
+
+def read_jsonl(path: Path) -> JsonLines:
+    """Read a file of JSON objects, one a line; a torn line costs that line alone.
+
+    Args:
+        path: The file; a missing one holds no lines.
+
+    Returns:
+        The whole lines and the number of the others.
+
+    Raises:
+        StorageError: When it cannot be read.
+    """
+    try:
+        data = read_bytes(path)
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return JsonLines([], 0)
+        raise
+    return _parse_lines(data.split(b"\n"))
+
+
+def read_last_jsonl(path: Path, count: int) -> JsonLines:
+    """Read the last lines of a file of JSON objects, without reading the rest.
+
+    Args:
+        path: The file; a missing one holds no lines.
+        count: How many lines, 0 or more.
+
+    Returns:
+        At most ``count`` whole lines, and the number of torn ones that were met.
+
+    Raises:
+        StorageError: When it cannot be read.
+    """
+    block = 4_096
+    with explained("read", path):
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            return JsonLines([], 0)
+        with file:
+            start = size = file.seek(0, os.SEEK_END)
+            lines: list[bytes] = []
+            while True:
+                found = _parse_lines(lines)
+                if start == 0 or len(found.records) >= count:
+                    records = found.records[max(0, len(found.records) - count) :]
+                    return JsonLines(records, found.skipped)
+                start = max(0, start - block)
+                file.seek(start)
+                lines = file.read(size - start).split(b"\n")
+                if start > 0:
+                    del lines[0]  # it may have begun before what was read
+                block *= 4
+
+
+def _parse_lines(lines: Iterable[bytes]) -> JsonLines:
+    records: list[dict[str, Any]] = []
+    skipped = 0
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        if isinstance(record, dict):
+            records.append(record)
+        else:
+            skipped += 1
+    return JsonLines(records, skipped)

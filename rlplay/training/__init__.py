@@ -1,0 +1,1 @@
+"""Training: the loop, the session around it, what screens read and what the disk receives."""

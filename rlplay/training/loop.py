@@ -1,0 +1,184 @@
+"""The training loop: a generator that knows no thread, no widget and no disk.
+
+Whoever pulls from it decides the pace: pausing means not pulling. Between two items everything
+is at rest, so that options may change and state may be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rlplay.agents import create_agent
+from rlplay.config import RunConfig
+from rlplay.envs import create_vector_env
+from rlplay.errors import ContractError
+from rlplay.seeding import split_seed
+
+__all__ = ["Episodes", "Move", "TrainingLoop", "Update"]
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """The episodes that ended in one vector step; arrays over the E boards concerned.
+
+    Attributes:
+        last: Number of the last of them, counted from 1 over the whole run.
+        boards: (E,) int64, which board.
+        scores: (E,) float64; the return, where the environment counts no score.
+        returns: (E,) float64, sum of rewards.
+        lengths: (E,) int64, steps.
+        endings: (E,) int64, codes into the environment's `ending_names`.
+        seeds: (E,) int64, episode seeds.
+    """
+
+    last: int
+    boards: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    returns: npt.NDArray[np.float64]
+    lengths: npt.NDArray[np.int64]
+    endings: npt.NDArray[np.int64]
+    seeds: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One vector step.
+
+    Attributes:
+        total_steps: Environment steps so far, this vector step included.
+        actions: (N,) int64.
+        ended: The episodes that ended, if any.
+    """
+
+    total_steps: int
+    actions: npt.NDArray[np.int64]
+    ended: Episodes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One update of the agent.
+
+    Attributes:
+        total_steps: Environment steps so far.
+        metrics: What the agent says of it.
+    """
+
+    total_steps: int
+    metrics: dict[str, float]
+
+
+class TrainingLoop:
+    """An agent and its environments, at work.
+
+    Attributes:
+        config: The run's config.
+        env: The vector environment.
+        agent: The agent.
+        total_steps: Environment steps so far, over all boards.
+        episodes: Episodes ended so far.
+        observations: (N, D) float32, what the agent sees next.
+        current_score: Score of the running episode on board 0; its return, where the
+            environment counts no score.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        """Build environments and agent, and open the first episodes."""
+        self.config = config
+        self.env = create_vector_env(
+            config.env_name, config.num_envs, config.reward_config, **config.env_config
+        )
+        self.agent = create_agent(
+            config, self.env.single_observation_space, self.env.single_action_space
+        )
+        self.total_steps = 0
+        self.episodes = 0
+        self.current_score = 0.0
+        self._returns = np.zeros(config.num_envs, np.float64)
+        self.observations, _ = self.env.reset(seed=split_seed(config.seed).environments)
+
+    def run(self) -> Iterator[Move | Update]:
+        """Play and learn until `total_steps` of the config is reached.
+
+        Yields:
+            A `Move` for each vector step, an `Update` for each update.
+        """
+        while True:
+            if self.agent.updates_due > 0:
+                metrics = self.agent.train_step()
+                yield Update(self.total_steps, metrics)
+            elif self.total_steps < self.config.total_steps:
+                yield self._move()
+            else:
+                return
+
+    def _move(self) -> Move:
+        """Do one vector step."""
+        observations = self.observations
+        actions = self.agent.select_action(observations)
+        if actions.shape != (self.config.num_envs,):
+            raise ContractError(
+                f"select_action of {self.config.algo!r} gave actions of shape {actions.shape}; "
+                f"it must give one action for each environment: ({self.config.num_envs},)."
+            )
+        following, rewards, terminated, truncated, infos = self.env.step(actions)
+        ended = infos.get("_final_obs")
+        self.agent.store_transition(
+            observations,
+            actions,
+            rewards,
+            following if ended is None else np.where(ended[:, None], infos["final_obs"], following),
+            terminated,
+            truncated,
+        )
+        self.observations = following
+        self.total_steps += self.config.num_envs
+        self._returns += rewards
+        closed = None if ended is None else self._close(ended, infos)
+        self.current_score = float(infos["score"][0] if "score" in infos else self._returns[0])
+        return Move(self.total_steps, actions, closed)
+
+    def _close(self, ended: npt.NDArray[np.bool_], infos: dict[str, Any]) -> Episodes:
+        """Sum the ended episodes up."""
+        boards = np.flatnonzero(ended)
+        final = infos["final_info"]
+        returns = self._returns[boards]
+        self._returns[boards] = 0.0
+        self.episodes += len(boards)
+        scores = final["score"][boards] if "score" in final else returns
+        return Episodes(
+            last=self.episodes,
+            boards=boards,
+            scores=np.asarray(scores, np.float64),
+            returns=returns,
+            lengths=np.asarray(final["steps"][boards], np.int64),
+            endings=np.asarray(final["ending"][boards], np.int64),
+            seeds=np.asarray(final["episode_seed"][boards], np.int64),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the loop needs to go on exactly, agent and environments included."""
+        return {
+            "total_steps": self.total_steps,
+            "episodes": self.episodes,
+            "current_score": self.current_score,
+            "returns": self._returns.copy(),
+            "observations": np.array(self.observations),
+            "env": self.env.get_state(),
+            "agent": self.agent.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.total_steps = int(state["total_steps"])
+        self.episodes = int(state["episodes"])
+        self.current_score = float(state["current_score"])
+        self._returns[:] = state["returns"]
+        self.observations = np.array(state["observations"], np.float32)
+        self.env.set_state(state["env"])
+        self.agent.load_state_dict(state["agent"])

@@ -1,0 +1,213 @@
+"""What a screen may read at any time: the latest snapshot and a bounded history.
+
+The trainer writes, anybody reads; the lock is held for microseconds. Nothing here looks at a
+widget, and reading never waits for training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from typing import Any
+
+__all__ = ["HISTORY_POINTS", "Monitor", "Snapshot"]
+
+#: Points that the history keeps; when it is full, neighbours are merged.
+HISTORY_POINTS = 2_000
+
+#: A board is published only while somebody asked for it within this many seconds.
+_BOARD_INTEREST = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A session at one moment.
+
+    Attributes:
+        run_id: The run's folder name; None before the first start.
+        algo: The algorithm's name.
+        env_name: The environment's name.
+        state: new, running, paused, stopping, finished or failed.
+        message: What a person should know now, one sentence or nothing.
+        total_steps: Environment steps so far.
+        target_steps: Environment steps of the whole run.
+        episode: Episodes ended so far.
+        current_score: Score of the running episode on the board that is shown.
+        best_score: Highest score of an ended episode; None before the first.
+        avg_score: Mean score of the last 100 episodes; None before the first.
+        steps_per_second: Environment steps a second, over the last seconds.
+        moves_per_second: The pace asked for; None is as fast as it goes.
+        is_max_speed: Whether no pace is set.
+        elapsed: Seconds of training, pauses not counted.
+        time_left: Seconds until the end at the present speed; None where unknown.
+        endings: How many episodes ended how.
+        device: Where the networks compute.
+        precision: float32 or bfloat16.
+        saved_at: When the weights were last saved, seconds since 1970; None before.
+        learner: The newest metrics of the learner.
+        last_episodes: The newest 20 episodes, newest last: episode, score, return, length,
+            ending.
+        version: Grows with every change.
+        board_version: Grows with every board that is published.
+        game_state: `render_state` of the board that is shown; None before the first.
+    """
+
+    run_id: str | None = None
+    algo: str = ""
+    env_name: str = ""
+    state: str = "new"
+    message: str = ""
+    total_steps: int = 0
+    target_steps: int = 0
+    episode: int = 0
+    current_score: float = 0.0
+    best_score: float | None = None
+    avg_score: float | None = None
+    steps_per_second: float = 0.0
+    moves_per_second: float | None = None
+    is_max_speed: bool = False
+    elapsed: float = 0.0
+    time_left: float | None = None
+    endings: dict[str, int] = dataclasses.field(default_factory=dict)
+    device: str = ""
+    precision: str = ""
+    saved_at: float | None = None
+    learner: dict[str, float] = dataclasses.field(default_factory=dict)
+    last_episodes: tuple[dict[str, Any], ...] = ()
+    version: int = 0
+    board_version: int = 0
+    game_state: dict[str, Any] | None = None
+
+
+class Monitor:
+    """The meeting place of one trainer and any number of readers."""
+
+    def __init__(self, **fields: Any) -> None:
+        """Open with the first snapshot's fields."""
+        self._lock = threading.Lock()
+        self._snapshot = Snapshot(**fields)
+        self._asked = float("-inf")
+        self._clear()
+
+    def _clear(self) -> None:
+        self._columns: dict[str, list[float | None]] = {}
+        self._length = 0
+        self._generation = 0
+        self._stride = 1
+        self._pending: list[dict[str, float]] = []
+
+    # Readers -----------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Give the latest snapshot."""
+        with self._lock:
+            return self._snapshot
+
+    def want_board(self) -> None:
+        """Ask for boards during the next second."""
+        self._asked = time.monotonic()
+
+    def history(self, since: int = 0) -> tuple[dict[str, list[float | None]], int, int]:
+        """Give the points of the history from an index on.
+
+        Args:
+            since: The index that the last call gave; 0 for all.
+
+        Returns:
+            The columns by name, one entry a point (None where a point lacks it); the index to
+            go on from; and the generation. When the generation is another one than before, the
+            old points were merged: read again from 0.
+        """
+        with self._lock:
+            columns = {name: values[since:] for name, values in self._columns.items()}
+            return columns, self._length, self._generation
+
+    # The trainer -------------------------------------------------------------------------------
+
+    def board_wanted(self) -> bool:
+        """Whether somebody asked for boards within the last second."""
+        return time.monotonic() - self._asked < _BOARD_INTEREST
+
+    def publish(self, **fields: Any) -> None:
+        """Replace fields of the snapshot."""
+        with self._lock:
+            old = self._snapshot
+            fields["version"] = old.version + 1
+            if "game_state" in fields:
+                fields["board_version"] = old.board_version + 1
+            self._snapshot = dataclasses.replace(old, **fields)
+
+    def reset_history(self) -> None:
+        """Forget the points: a new run begins."""
+        with self._lock:
+            generation = self._generation
+            self._clear()
+            self._generation = generation + 1
+
+    def add_point(self, point: dict[str, float]) -> None:
+        """Append a point to the history.
+
+        Args:
+            point: Numbers by name; `episodes` weighs the point where neighbours are merged, and
+                the largest of each `score_max` is kept.
+        """
+        with self._lock:
+            self._pending.append(point)
+            if len(self._pending) < self._stride:
+                return
+            self._append(_merge(self._pending))
+            self._pending = []
+            if self._length >= HISTORY_POINTS:
+                self._halve()
+
+    def _append(self, point: dict[str, float]) -> None:
+        for name in point.keys() - self._columns.keys():
+            self._columns[name] = [None] * self._length
+        for name, values in self._columns.items():
+            values.append(point.get(name))
+        self._length += 1
+
+    def _halve(self) -> None:
+        """Merge neighbours two by two, so that the history stays bounded however long it is."""
+        names = list(self._columns)
+        rows = [
+            {name: value for name in names if (value := self._columns[name][index]) is not None}
+            for index in range(self._length)
+        ]
+        self._columns = {name: [] for name in names}
+        self._length = 0
+        for first in range(0, len(rows) - 1, 2):
+            self._append(_merge(rows[first : first + 2]))
+        self._generation += 1
+        self._stride *= 2
+
+
+#: How a column is merged; all others are means, weighed by the episodes of each point.
+_LAST = ("episode", "steps", "elapsed")
+_MAX = ("score_max",)
+
+
+def _merge(points: list[dict[str, float]]) -> dict[str, float]:
+    """Make one point of several."""
+    if len(points) == 1:
+        return points[0]
+    merged: dict[str, float] = {}
+    for name in dict.fromkeys(name for point in points for name in point):
+        held = [point for point in points if name in point]
+        if name in _LAST:
+            merged[name] = held[-1][name]
+        elif name in _MAX:
+            merged[name] = max(point[name] for point in held)
+        elif name == "episodes":
+            merged[name] = sum(point[name] for point in held)
+        else:
+            weights = [point.get("episodes", 1.0) for point in held]
+            total = sum(weights)
+            merged[name] = (
+                sum(weight * point[name] for weight, point in zip(weights, held, strict=True))
+                / total
+                if total
+                else held[-1][name]
+            )
+    return merged

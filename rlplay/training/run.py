@@ -1,0 +1,98 @@
+"""Training in a script: one call, with a progress bar."""
+
+from __future__ import annotations
+
+import time
+
+from tqdm.auto import tqdm
+
+from rlplay.config import RunConfig
+from rlplay.errors import ConfigError, SessionError
+from rlplay.storage import StorageManager
+from rlplay.training.session import TrainingSession
+
+__all__ = ["train"]
+
+
+def train(
+    config: RunConfig,
+    *,
+    seconds: float | None = None,
+    steps: int | None = None,
+    progress: bool = True,
+    storage: StorageManager | None = None,
+) -> TrainingSession:
+    """Train at full speed until the end.
+
+    Args:
+        config: What to train.
+        seconds: Stop after so many seconds of training, compilation not counted. The schedules
+            still follow `total_steps` of the config.
+        steps: Train so many environment steps: replaces `total_steps` of the config.
+        progress: Show a progress bar with steps/s, score and time left.
+        storage: The library of runs; without one, the models folder of this place.
+
+    Returns:
+        The finished session; its `run_id` names the run.
+
+    Raises:
+        ConfigError: For a budget that is not above zero.
+        KeyboardInterrupt: After Ctrl-C; the run is stopped and saved by then.
+        Exception: What training failed with.
+    """
+    for name, value in (("seconds", seconds), ("steps", steps)):
+        if value is not None and value <= 0:
+            raise ConfigError(f"{name} = {value!r} is not allowed: above 0.")
+    if steps is not None:
+        config = config.replace(total_steps=steps)
+    session = TrainingSession(config, storage)
+    session.start(max_speed=True)
+    total = config.total_steps
+    with tqdm(total=total, unit="step", unit_scale=True, disable=not progress) as bar:
+        try:
+            _follow(session, bar, seconds)
+        except KeyboardInterrupt:
+            _stop(session)
+            session.wait()
+            raise
+        _show(session, bar)
+    session.wait()
+    return session
+
+
+def _follow(session: TrainingSession, bar: tqdm[None], seconds: float | None) -> None:
+    """Move the bar until the session ends; end it when its seconds are over."""
+    while True:
+        try:
+            session.wait(timeout=0.1)
+        except TimeoutError:
+            pass
+        except Exception:
+            return
+        else:
+            return
+        _show(session, bar)
+        elapsed = session.snapshot().elapsed
+        if seconds is not None and elapsed >= seconds:
+            _stop(session)
+            session.wait()
+            return
+
+
+def _stop(session: TrainingSession) -> None:
+    try:
+        session.stop()
+    except SessionError:  # it came to its end by itself in the meantime
+        time.sleep(0)
+
+
+def _show(session: TrainingSession, bar: tqdm[None]) -> None:
+    snapshot = session.snapshot()
+    bar.update(snapshot.total_steps - bar.n)
+    if snapshot.message:
+        bar.set_description(snapshot.message, refresh=False)
+    elif snapshot.avg_score is not None:
+        bar.set_description("", refresh=False)
+        bar.set_postfix(
+            score=f"{snapshot.avg_score:.1f}", best=f"{snapshot.best_score:.0f}", refresh=False
+        )

@@ -1,0 +1,174 @@
+"""The first notebook, driven as a person does it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Lab, Window
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "00_quickstart.ipynb"
+
+PANEL = ".rlplay-playground"
+BOARD = ".rlplay-board canvas"
+
+
+def open_notebook(window: Window, lab: Lab, name: str) -> None:
+    window.page.goto(lab.notebook(name))
+    window.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    window.until("() => document.querySelector('.jp-NotebookPanel') !== null")
+    command(window, "application:toggle-left-area")
+
+
+def command(window: Window, name: str, **arguments: Any) -> None:
+    window.page.evaluate(
+        "([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments]
+    )
+
+
+def run_first_code_cell(window: Window) -> None:
+    window.page.locator(".jp-CodeCell .cm-content").first.click()
+    window.page.keyboard.press("Control+Enter")
+    window.page.wait_for_selector(f"{PANEL} {BOARD}", timeout=60_000)
+
+
+def button(window: Window, words: str) -> Any:
+    exactly = re.compile(rf"^\s*{words}\s*$")
+    return window.page.locator(".rlplay-buttons button").filter(has_text=exactly)
+
+
+def pixels(window: Window) -> str:
+    return window.page.evaluate(f"() => document.querySelector('{BOARD}').toDataURL()")
+
+
+def tile(window: Window, key: str) -> float | None:
+    words = window.page.locator(f".rlplay-numbers [data-key={key}] dd").inner_text()
+    return float(re.sub(r"[^\d.]", "", words)) if re.search(r"\d", words) else None
+
+
+def state(window: Window, words: str, seconds: float = 30) -> None:
+    window.until(
+        "words => document.querySelector('.rlplay-state')?.innerText.includes(words)",
+        words,
+        seconds,
+    )
+
+
+def board_moves(window: Window, seconds: float = 30) -> None:
+    window.until(
+        f"before => document.querySelector('{BOARD}')?.toDataURL() !== before",
+        pixels(window),
+        seconds,
+    )
+
+
+def mean_of_curve(window: Window, more_than: float, seconds: float = 60) -> float:
+    return window.until(
+        """least => {
+          const label = document.querySelector('.rlplay-plot')?.getAttribute('aria-label') ?? '';
+          const mean = Number(label.match(/mean ([\\d.]+)/)?.[1]);
+          return mean > least ? mean : false;
+        }""",
+        more_than,
+        seconds,
+    )
+
+
+def fits(window: Window) -> None:
+    """Nothing of the panel is wider than its place, and no bar to scroll sideways appears."""
+    wide = window.page.evaluate(
+        f"""() => [...document.querySelectorAll('{PANEL}, {PANEL} *, .jp-OutputArea-output')]
+          .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0
+                       && getComputedStyle(e).overflowX !== 'visible'
+                       && getComputedStyle(e).textOverflow !== 'ellipsis')
+          .map(e => e.className)"""
+    )
+    assert wide == []
+
+
+def pictures(window: Window, name: str) -> None:
+    """Screenshots in light and dark, at both widths."""
+    for theme in ("Light", "Dark"):
+        command(window, "apputils:change-theme", theme=f"JupyterLab {theme}")
+        window.until(
+            "light => document.body.dataset.jpThemeLight === light", str(theme == "Light").lower()
+        )
+        for width, height in ((1280, 800), (820, 800)):
+            window.page.set_viewport_size({"width": width, "height": height})
+            window.page.wait_for_timeout(700)
+            fits(window)
+            window.screenshot(f"{name}-{theme.lower()}-{width}")
+    command(window, "apputils:change-theme", theme="JupyterLab Light")
+    window.page.set_viewport_size({"width": 1280, "height": 800})
+
+
+@pytest.fixture
+def notebook(lab: Lab) -> str:
+    name = "quickstart.ipynb"
+    shutil.copy(NOTEBOOK, lab.folder / name)
+    return name
+
+
+def test_a_person_trains_a_snake(window: Window, lab: Lab, notebook: str) -> None:
+    open_notebook(window, lab, notebook)
+    run_first_code_cell(window)
+    state(window, "ready")
+    pictures(window, "1-ready")
+
+    # Start: the board moves and the curve climbs.
+    button(window, "Start").click()
+    state(window, "running")
+    first = mean_of_curve(window, more_than=0, seconds=90)
+    board_moves(window)
+    mean_of_curve(window, more_than=first + 1)
+    assert tile(window, "steps") > 0
+    pictures(window, "2-running")
+
+    # Pause: everything stands still; Resume: it goes on.
+    button(window, "Pause").click()
+    state(window, "paused")
+    window.page.wait_for_timeout(300)
+    still, steps = pixels(window), tile(window, "steps")
+    window.page.wait_for_timeout(700)
+    assert (pixels(window), tile(window, "steps")) == (still, steps)
+    window.screenshot("3-paused")
+    button(window, "Resume").click()
+    state(window, "running")
+    board_moves(window)
+
+    # The page is reloaded while it trains, and the board goes on.
+    command(window, "docmanager:save")
+    window.until("() => document.querySelector('.jp-mod-dirty') === null")
+    before = tile(window, "steps")
+    window.page.reload()
+    window.page.wait_for_selector(f"{PANEL} {BOARD}", timeout=60_000)
+    state(window, "running")
+    board_moves(window)
+    mean_of_curve(window, more_than=0)
+    assert tile(window, "steps") > before
+    window.screenshot("4-reloaded")
+
+    # The cell once more: the panel shows what runs.
+    run_first_code_cell(window)
+    window.until(f"() => document.querySelectorAll('{PANEL}').length === 1")
+    state(window, "running")
+    board_moves(window)
+
+    # Stop, and start again: a new run.
+    button(window, "Stop").click()
+    state(window, "finished")
+    pictures(window, "5-finished")
+    ended = tile(window, "steps")
+    button(window, "Start again").click()
+    state(window, "running")
+    board_moves(window)
+    assert tile(window, "steps") < ended
+    button(window, "Stop").click()
+    state(window, "finished")
+
+    assert window.complaints == []

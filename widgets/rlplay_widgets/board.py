@@ -1,0 +1,361 @@
+"""Any environment's state -> ipycanvas, one batch per frame.
+
+A drawing computes a `Picture` from a state, and touches no widget. The board then plays the
+picture in one message: ipycanvas collects commands in one cache for the whole process, and an
+exception halfway would leave every canvas of the kernel silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ipycanvas
+import ipywidgets as ipw
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from rlplay_widgets.scene import Frame
+from rlplay_widgets.theme import RGB, Palette
+
+__all__ = ["PIXELS", "Board", "Drawing", "Picture", "draw_snake", "register_board"]
+
+#: Width and height of a board's pixel store; on the screen it is about half as large.
+PIXELS = 840
+#: A board may send so many bytes a second; a picture of many cells is drawn less often.
+BYTES_PER_SECOND = 160_000
+#: Pieces of one colour that a snake's body is made of.
+BODY_COLOURS = 24
+
+Numbers = npt.ArrayLike
+
+
+class Picture:
+    """Shapes in the order in which they are drawn, in pixels of the board's store.
+
+    Attributes:
+        nbytes: Size of the message that draws it, about.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[ipycanvas.Canvas], None]] = []
+        self.nbytes = 400
+
+    def rects(
+        self,
+        x: Numbers,
+        y: Numbers,
+        width: Numbers,
+        height: Numbers,
+        color: Sequence[RGB] | npt.NDArray[np.uint8],
+        alpha: float = 1.0,
+    ) -> None:
+        """Add filled rectangles: left, top, width, height, and a colour for each."""
+        places = self._columns(x, y, width, height)
+        paint = self._colors(color, places.shape[1])
+        self._calls.append(lambda canvas: canvas.fill_styled_rects(*places, paint, alpha))
+
+    def circles(
+        self,
+        x: Numbers,
+        y: Numbers,
+        radius: Numbers,
+        color: Sequence[RGB] | npt.NDArray[np.uint8],
+        alpha: float = 1.0,
+    ) -> None:
+        """Add filled circles: centre, radius, and a colour for each."""
+        places = self._columns(x, y, radius)
+        paint = self._colors(color, places.shape[1])
+        self._calls.append(lambda canvas: canvas.fill_styled_circles(*places, paint, alpha))
+
+    def lines(
+        self,
+        lines: Sequence[npt.NDArray[Any]],
+        color: Sequence[RGB] | npt.NDArray[np.uint8],
+        width: float,
+    ) -> None:
+        """Add lines with round ends, each an (n, 2) array of points, and a colour for each."""
+        if not len(lines):
+            return
+        points = np.ascontiguousarray(np.concatenate(lines), dtype=np.float32)
+        counts = np.array([len(line) for line in lines], dtype=np.uint16)
+        paint = self._colors(color, len(lines))
+        self.nbytes += points.nbytes + counts.nbytes
+
+        def draw(canvas: ipycanvas.Canvas) -> None:
+            canvas.line_width = width
+            canvas.line_cap = canvas.line_join = "round"
+            canvas.stroke_styled_line_segments(points, paint, 1, counts)
+
+        self._calls.append(draw)
+
+    def polygons(
+        self,
+        polygons: Sequence[npt.NDArray[Any]],
+        color: Sequence[RGB] | npt.NDArray[np.uint8],
+    ) -> None:
+        """Add filled polygons, each an (n, 2) array of points, and a colour for each."""
+        points = np.ascontiguousarray(np.concatenate(polygons), dtype=np.float32)
+        counts = np.array([len(polygon) for polygon in polygons], dtype=np.uint16)
+        paint = self._colors(color, len(polygons))
+        self.nbytes += points.nbytes + counts.nbytes
+        self._calls.append(lambda canvas: canvas.fill_styled_polygons(points, paint, 1, counts))
+
+    def text(self, words: str, x: float, y: float, size: float, color: RGB) -> None:
+        """Add words, centred at a point."""
+        style = "#{:02x}{:02x}{:02x}".format(*color)
+
+        def draw(canvas: ipycanvas.Canvas) -> None:
+            canvas.font = f"{size}px system-ui, sans-serif"
+            canvas.text_align, canvas.text_baseline = "center", "middle"
+            canvas.fill_style = style
+            canvas.fill_text(words, x, y)
+
+        self.nbytes += len(words)
+        self._calls.append(draw)
+
+    def play(self, canvas: ipycanvas.Canvas) -> None:
+        """Draw everything on an empty canvas, in one message."""
+        with _one_message(canvas):
+            canvas.clear()
+            for call in self._calls:
+                call(canvas)
+
+    def _columns(self, *columns: Numbers) -> npt.NDArray[np.float32]:
+        places = np.array(np.broadcast_arrays(*map(np.atleast_1d, columns)), dtype=np.float32)
+        self.nbytes += places.nbytes
+        return places
+
+    def _colors(self, color: Any, count: int) -> npt.NDArray[np.uint8]:
+        paint = np.ascontiguousarray(np.broadcast_to(np.asarray(color, np.uint8), (count, 3)))
+        self.nbytes += paint.nbytes
+        return paint.ravel()
+
+
+@contextmanager
+def _one_message(canvas: ipycanvas.Canvas) -> Iterator[None]:
+    """Hold a canvas's commands and send them as one message, or not at all.
+
+    ipycanvas's manager remembers which canvas was drawn last, and a page that was reloaded since
+    does not: it is made to name the canvas in each message (jupyter-widgets-contrib/ipycanvas
+    issue 322).
+    """
+    manager = canvas._canvas_manager
+    manager._current_canvas = None
+    try:
+        with ipycanvas.hold_canvas():
+            yield
+    finally:
+        manager._caching = False
+        manager._commands_cache, manager._buffers_cache = [], []
+
+
+Drawing = Callable[[dict[str, Any], Palette], Picture]
+
+_drawings: dict[str, Drawing] = {}
+
+
+def register_board(env_name: str, drawing: Drawing | None = None) -> Any:
+    """Give an environment a drawing, as a call or as a decorator; drawing again replaces it.
+
+    Args:
+        env_name: The environment, as registered.
+        drawing: Computes the picture of a `render_state`, `PIXELS` wide and high.
+
+    Returns:
+        The drawing, or the decorator where none was given.
+    """
+    if drawing is None:
+        return lambda function: register_board(env_name, function)
+    _drawings[env_name] = drawing
+    return drawing
+
+
+@register_board("snake")
+def draw_snake(state: dict[str, Any], palette: Palette) -> Picture:
+    """Draw a snake, its apple and its board.
+
+    Args:
+        state: What the environment's `render_state` gives.
+        palette: The colours.
+
+    Returns:
+        The picture.
+    """
+    picture = Picture()
+    size = int(state["grid_size"])
+    cell = PIXELS / size
+    _draw_ground(picture, size, cell, palette)
+    food = state.get("food_position")
+    if food is not None:
+        _draw_apple(picture, (food["x"] + 0.5) * cell, (food["y"] + 0.5) * cell, cell, palette)
+    cells = [(part["x"], part["y"]) for part in state["snake_position"]]
+    if cells:
+        body = (np.array(cells) + 0.5) * cell
+        _draw_body(picture, body, cell, palette)
+        _draw_head(picture, body[0], state.get("direction") or (1, 0), cell, palette)
+    return picture
+
+
+def _draw_ground(picture: Picture, size: int, cell: float, palette: Palette) -> None:
+    """The board: every second row and every second column a little darker."""
+    odd = np.arange(1, size, 2) * cell
+    picture.rects(0, 0, PIXELS, PIXELS, [palette.ground])
+    picture.rects(0, odd, PIXELS, cell, palette.stripe, palette.stripe_alpha)
+    picture.rects(odd, 0, cell, PIXELS, palette.stripe, palette.stripe_alpha)
+
+
+def _draw_apple(picture: Picture, x: float, y: float, cell: float, palette: Palette) -> None:
+    y += 0.05 * cell
+    picture.circles([x, x - 0.11 * cell], [y, y - 0.12 * cell], [0.34 * cell, 0.09 * cell],
+                    [palette.apple, palette.shine])  # fmt: skip
+    top = y - 0.3 * cell
+    stem = np.array([(x, top + 0.04 * cell), (x + 0.03 * cell, top - 0.1 * cell)])
+    picture.lines([stem], [palette.stem], 0.07 * cell)
+    # A leaf: two arcs that meet in points, turned up to the right.
+    along = np.linspace(0, 1, 9)
+    bulge = 0.09 * np.sin(np.pi * along)
+    leaf = np.concatenate([np.stack([along * 0.27, bulge], 1), np.stack([along, -bulge], 1)[::-1]])
+    leaf[9:, 0] *= 0.27
+    turned = leaf @ np.array([(0.88, -0.47), (0.47, 0.88)])
+    picture.polygons([turned * cell + (x + 0.03 * cell, top - 0.02 * cell)], [palette.leaf])
+
+
+def _draw_body(
+    picture: Picture, body: npt.NDArray[np.float64], cell: float, palette: Palette
+) -> None:
+    """The body as one tube through the cells, its colour fading from head to tail."""
+    if len(body) < 2:
+        return
+    outline = _corners(body)
+    # A short body has few cells: points between them make its colour fade as smoothly.
+    finer = max(1, -(-BODY_COLOURS // (len(body) - 1)))
+    places = np.arange((len(body) - 1) * finer + 1) / finer
+    whole = np.arange(len(body))
+    path = np.stack([np.interp(places, whole, body[:, axis]) for axis in (0, 1)], 1)
+    ends = np.linspace(0, len(path) - 1, BODY_COLOURS + 1).round().astype(int)
+    # From the tail on, so that the head's end lies on top.
+    lines = [
+        _corners(path[first : last + 1])
+        for first, last in zip(ends[-2::-1], ends[:0:-1], strict=True)
+    ]
+    share = np.linspace(1.0, 0.0, BODY_COLOURS)[:, None]
+    color = np.array(palette.tail) * share + np.array(palette.head) * (1 - share)
+    picture.lines([outline], [palette.outline], 0.84 * cell)
+    picture.lines(lines, color.round().astype(np.uint8), 0.7 * cell)
+
+
+def _corners(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Leave out the points in the middle of straight stretches."""
+    if len(points) < 3:
+        return points
+    steps = np.diff(points, axis=0)
+    turns = np.any(np.abs(np.diff(steps, axis=0)) > 1e-6, axis=1)
+    return points[np.concatenate([[True], turns, [True]])]
+
+
+def _draw_head(
+    picture: Picture,
+    head: npt.NDArray[np.float64],
+    direction: Sequence[int],
+    cell: float,
+    palette: Palette,
+) -> None:
+    """The head: a little wider than the body, with two eyes that look ahead."""
+    x, y = head
+    ahead_x, ahead_y = direction
+    picture.circles(x, y, [0.47 * cell, 0.4 * cell], [palette.outline, palette.head])
+
+    def eyes(ahead: float, aside: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        sides = np.array([-aside, aside]) * cell
+        return (
+            x + ahead * cell * ahead_x - sides * ahead_y,
+            y + ahead * cell * ahead_y + sides * ahead_x,
+        )
+
+    picture.circles(*eyes(0.13, 0.19), 0.135 * cell, palette.eye)
+    picture.circles(*eyes(0.19, 0.19), 0.07 * cell, palette.pupil)
+
+
+def draw_words(words: str, palette: Palette) -> Picture:
+    """Draw an empty board with a sentence on it."""
+    picture = Picture()
+    picture.rects(0, 0, PIXELS, PIXELS, [palette.ground])
+    picture.text(words, PIXELS / 2, PIXELS / 2, 34, palette.text)
+    return picture
+
+
+class Board:
+    """Shows the board of the session, or a preview of the board that Start will open.
+
+    Args:
+        preview: Gives the environment's name and a state to show instead of the session's board,
+            or None where there is no reason to.
+    """
+
+    title = "The board"
+
+    def __init__(
+        self, preview: Callable[[Frame], tuple[str, dict[str, Any] | None] | None]
+    ) -> None:
+        self._preview = preview
+        self._canvas = ipycanvas.Canvas(width=PIXELS, height=PIXELS)
+        self._image = ipw.Image(format="png", layout=ipw.Layout(display="none"))
+        for part in (self._canvas, self._image):
+            part.add_class("rlplay-board-picture")
+        self.widget = ipw.Box([self._canvas, self._image])
+        self.widget.add_class("rlplay-board")
+        self._shown: object = None
+        self._next = float("-inf")
+
+    def paint(self, frame: Frame) -> bool:
+        """Draw the newest state, where it is not on the screen yet."""
+        if not frame.fresh and (frame.crowded or frame.now < self._next):
+            return False
+        snapshot = frame.snapshot
+        preview = self._preview(frame)
+        if preview is not None:
+            env_name, state = preview
+            shown: object = preview
+        else:
+            env_name, state = snapshot.env_name, snapshot.game_state
+            shown = (frame.session, snapshot.board_version)
+        if shown == self._shown and not frame.fresh:
+            return False
+        size = self._draw(env_name, state, frame.palette)
+        self._shown = shown
+        self._next = frame.now + size / BYTES_PER_SECOND
+        return True
+
+    def _draw(self, env_name: str, state: dict[str, Any] | None, palette: Palette) -> int:
+        """Show a state; returns the bytes sent, about."""
+        if state is not None and "rgb_array" in state and env_name not in _drawings:
+            return self._show_image(np.asarray(state["rgb_array"], np.uint8))
+        if state is None:
+            picture = draw_words("The board appears with the first move.", palette)
+        elif env_name in _drawings:
+            picture = _drawings[env_name](state, palette)
+        else:
+            picture = draw_words("This environment has no drawing.", palette)
+        picture.play(self._canvas)
+        self._turn_to(self._canvas)
+        return picture.nbytes
+
+    def _show_image(self, pixels: npt.NDArray[np.uint8]) -> int:
+        """Show an (height, width, 3) array as it is, small ones enlarged without blur."""
+        picture = Image.fromarray(pixels)
+        factor = PIXELS // 2 // max(picture.size)
+        if factor > 1:
+            width, height = picture.size
+            picture = picture.resize((width * factor, height * factor), Image.Resampling.NEAREST)
+        self._image.value = encoded = picture._repr_png_()
+        self._turn_to(self._image)
+        return len(encoded)
+
+    def _turn_to(self, part: ipw.DOMWidget) -> None:
+        for other in (self._canvas, self._image):
+            display = None if other is part else "none"
+            if other.layout.display != display:
+                other.layout.display = display

@@ -1,0 +1,1 @@
+"""One panel, one file; a panel takes the scene that it belongs to and holds a box."""

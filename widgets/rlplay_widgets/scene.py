@@ -1,0 +1,196 @@
+"""What one Playground shows: a session, who looks at it, and what went wrong on the way."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rlplay.errors import RlplayError
+from rlplay.training.monitor import Snapshot
+from rlplay.training.session import TrainingSession
+from rlplay_widgets.painter import FRAME, Painter
+from rlplay_widgets.sight import Sight
+from rlplay_widgets.theme import DARK, LIGHT, Palette
+
+__all__ = ["LIVE", "Frame", "Problem", "SessionScene", "View"]
+
+#: States in which a session has work before it.
+LIVE = ("running", "paused", "stopping")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error on the way to the screen, or in a click.
+
+    Attributes:
+        text: What happened, for people.
+        details: The traceback; empty where the message says all.
+    """
+
+    text: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What there is to paint at one moment.
+
+    Attributes:
+        now: Seconds of the monotonic clock.
+        session: The session that is shown, if any.
+        snapshot: Its latest snapshot.
+        palette: The colours of boards.
+        fresh: Paint everything again: a view, a theme or a session is new.
+        crowded: Too many frames are on the way; leave out what can wait.
+        problems: What went wrong, by where.
+    """
+
+    now: float
+    session: TrainingSession | None
+    snapshot: Snapshot
+    palette: Palette
+    fresh: bool
+    crowded: bool
+    problems: dict[str, Problem]
+
+
+class View(Protocol):
+    """One part of the screen, painted by the painter alone."""
+
+    #: What a person calls it, in an error message.
+    title: str
+
+    def paint(self, frame: Frame) -> bool:
+        """Paint what changed.
+
+        Returns:
+            Whether a picture was sent (numbers and words do not count).
+        """
+        ...
+
+
+class SessionScene:
+    """The stage of one Playground.
+
+    Args:
+        painter: Who paints it.
+        session: The session to show.
+    """
+
+    def __init__(self, painter: Painter, session: TrainingSession | None = None) -> None:
+        self.sight = Sight(painter.wake)
+        self.views: list[View] = []
+        self._painter = painter
+        self._lock = threading.Lock()
+        self._session = session
+        self._fresh = True
+        self._problems: dict[str, Problem] = {}
+        self._painted_at = float("-inf")
+
+    @property
+    def session(self) -> TrainingSession | None:
+        """The session that is shown."""
+        return self._session
+
+    @property
+    def live(self) -> bool:
+        """Whether the session that is shown has work before it."""
+        return self._session is not None and self._session.snapshot().state in LIVE
+
+    @property
+    def problems(self) -> dict[str, Problem]:
+        """What went wrong, by where; a thing that works again is no problem any more."""
+        with self._lock:
+            return dict(self._problems)
+
+    def show(self, session: TrainingSession) -> None:
+        """Show another session from the next frame on."""
+        with self._lock:
+            self._session = session
+            self._fresh = True
+        self._painter.wake()
+
+    def safely(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """Wrap a widget's callback: what it raises is shown in the panel.
+
+        The kernel shows errors of callbacks nowhere, and they run in its threads: they must
+        return at once and touch no widget.
+        """
+
+        @functools.wraps(callback)
+        def wrapped(*args: Any) -> None:
+            try:
+                callback(*args)
+            except RlplayError as error:
+                self._report("click", Problem(str(error)))
+            except Exception as error:
+                text = f"That did not work: {_said(error)}"
+                self._report("click", Problem(text, traceback.format_exc()))
+            else:
+                self._report("click", None)
+            self._painter.wake()
+
+        return wrapped
+
+    def paint(self, now: float) -> float:
+        """Paint the views; the painter calls this.
+
+        Args:
+            now: Seconds of the monotonic clock.
+
+        Returns:
+            Seconds until the next frame.
+        """
+        sight = self.sight
+        if not sight.look(now):
+            return 5.0
+        slow = sight.slow(now)
+        arrived = sight.arrived()
+        if slow and not arrived and now - self._painted_at < 0.5:
+            return 0.5 - (now - self._painted_at)
+        self._painted_at = now
+        with self._lock:
+            session, fresh, self._fresh = self._session, self._fresh or arrived, False
+        if session is None:
+            snapshot = Snapshot()
+        else:
+            snapshot = session.snapshot()
+            if snapshot.state in LIVE:
+                session.monitor.want_board()
+        palette = DARK if sight.dark else LIGHT
+        crowded = sight.full() and not slow
+        frame = Frame(now, session, snapshot, palette, fresh, crowded, self.problems)
+        pictures = [self._paint_view(view, frame) for view in self.views]
+        if any(pictures):
+            sight.frame_sent(now)
+        if slow:
+            return 0.5
+        return FRAME if snapshot.state in ("running", "stopping") else 0.2
+
+    def _paint_view(self, view: View, frame: Frame) -> bool:
+        """Paint one view; an error in it stops neither the others nor the training."""
+        try:
+            picture = view.paint(frame)
+        except Exception as error:
+            text = f"{view.title} cannot be shown: {_said(error)} Training is not affected."
+            self._report(view.title, Problem(text, traceback.format_exc()))
+            return False
+        self._report(view.title, None)
+        return picture
+
+    def _report(self, where: str, problem: Problem | None) -> None:
+        with self._lock:
+            if problem is None:
+                self._problems.pop(where, None)
+            else:
+                self._problems[where] = problem
+
+
+def _said(error: Exception) -> str:
+    """What an error says, as a sentence."""
+    text = f"{type(error).__name__}: {error}".rstrip(": \n")
+    return text if text.endswith((".", "!", "?")) else f"{text}."
