@@ -31,7 +31,7 @@ test: $(VENV)/.test-ready
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(ARGS)
 	@rm -rf build/notebook-models
-	RLPLAY_MODELS="$(CURDIR)/build/notebook-models" $(BIN)/python -m pytest --nbval-lax notebooks
+	RLPLAY_CI=1 RLPLAY_MODELS="$(CURDIR)/build/notebook-models" $(BIN)/python -m pytest --nbval-lax notebooks
 	@if chromium=$$($(BIN)/python tests/browser/chromium.py); then \
 	  echo "Browser tests with $$chromium"; \
 	  $(BIN)/python -m pytest tests/browser; \

@@ -62,7 +62,8 @@ def _message(model: type[BaseModel], error: ErrorDetails, what: str) -> str:
     if error["type"] == "value_error" and not place:
         return f"{what}: {reason}"
     hint = f" Allowed: {allowed}." if allowed and len(error["loc"]) == 1 else ""
-    return f"{what}: {place or 'the value'} = {error['input']!r} is not allowed: {reason.rstrip('.')}.{hint}"
+    came = f"{place or 'the value'} = {error['input']!r}"
+    return f"{what}: {came} is not allowed: {reason.rstrip('.')}.{hint}"
 
 
 def validated(model: type[ModelT], values: Any, what: str) -> ModelT:

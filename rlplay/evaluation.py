@@ -137,11 +137,9 @@ def evaluate(
         _play(agent, config, chosen[first : first + _BOARDS], greedy, max_steps)
         for first in range(0, len(chosen), _BOARDS)
     ]
-    return EvaluationResult(
-        np.array(chosen, np.int64),
-        *(np.concatenate([part[index] for part in parts]) for index in range(3)),
-        endings=tuple(name for part in parts for name in part[3]),
-    )
+    scores, returns, lengths = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    endings = tuple(name for part in parts for name in part[3])
+    return EvaluationResult(np.array(chosen, np.int64), scores, returns, lengths, endings)
 
 
 def _copy(agent: Agent) -> Agent:
@@ -158,9 +156,7 @@ def _play(
     agent: Agent, config: RunConfig, seeds: list[int], greedy: bool, max_steps: int
 ) -> tuple[Any, Any, Any, list[str]]:
     """Play one episode for each seed."""
-    env = create_vector_env(
-        config.env_name, len(seeds), config.reward_config, **config.env_config
-    )
+    env = create_vector_env(config.env_name, len(seeds), config.reward_config, **config.env_config)
     observations, _ = env.reset(seed=seeds)
     scores = np.zeros(len(seeds), np.float64)
     returns = np.zeros(len(seeds), np.float64)

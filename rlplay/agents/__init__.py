@@ -78,7 +78,7 @@ def register_agent(
     """
 
     def register(agent: type[Agent]) -> type[Agent]:
-        if not (isinstance(agent, type) and issubclass(agent, Agent)):
+        if not issubclass(agent, Agent):
             raise ContractError(f"{agent!r} is not a subclass of rlplay.Agent.")
         description = (agent.__doc__ or "").strip().partition("\n")[0]
         AGENT_REGISTRY[name] = AgentSpec(name, agent, title or name, description, presets or {})

@@ -261,7 +261,7 @@ class TorchAgent(Agent):
         """
         self.optimizer.zero_grad(set_to_none=True)
         with explain_out_of_memory(self.config):
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), max_gradient_norm))
         if not np.isfinite(norm) or not np.isfinite(float(loss.detach())):
             raise TrainingDiverged(

@@ -268,9 +268,7 @@ class ReplayBuffer:
     def latest(self, batch_size: int, num_steps: int, discount: float) -> Transitions:
         """Give the newest transitions in the order in which they came: life without replay."""
         count = self.num_starts(num_steps)
-        return self._gather(
-            np.arange(max(0, count - batch_size), count), num_steps, discount
-        )
+        return self._gather(np.arange(max(0, count - batch_size), count), num_steps, discount)
 
     def _gather(self, starts: Int, num_steps: int, discount: float) -> Transitions:
         """Sum n rewards from each start, given as an index counted from the oldest."""

@@ -24,12 +24,12 @@ Differs from the papers:
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Final
 
 import gymnasium
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, JsonValue
 from torch.nn import functional
 
 from rlplay.agents import register_agent
@@ -39,114 +39,139 @@ from rlplay.agents.networks import build_network
 from rlplay.agents.schedules import linear
 from rlplay.config import RunConfig
 from rlplay.device import explain_out_of_memory
+from rlplay.envs.snake.config import CLASSIC
 from rlplay.seeding import split_seed
 
 __all__ = ["DQN", "DQNHyperparameters"]
 
-_LEARNING = {"group": "learning", "live": True}
-_EXPLORATION = {"group": "exploration", "live": True}
-_TARGET = {"group": "target", "live": True}
-_FIXED_TARGET = {"group": "target", "live": False}
-_REPLAY = {"group": "replay", "live": False}
+_LEARNING: Final[dict[str, JsonValue]] = {"group": "learning", "live": True}
+_EXPLORATION: Final[dict[str, JsonValue]] = {"group": "exploration", "live": True}
+_TARGET: Final[dict[str, JsonValue]] = {"group": "target", "live": True}
+_FIXED_TARGET: Final[dict[str, JsonValue]] = {"group": "target", "live": False}
+_REPLAY: Final[dict[str, JsonValue]] = {"group": "replay", "live": False}
 
 
 class DQNHyperparameters(Hyperparameters):
     """The options of DQN."""
 
     learning_rate: float = Field(
-        5e-4, gt=0, le=1, description="step size of Adam", json_schema_extra=_LEARNING
+        default=5e-4,
+        gt=0,
+        le=1,
+        description="step size of Adam",
+        json_schema_extra=_LEARNING,
     )
     final_learning_rate_fraction: float = Field(
-        1.0,
+        default=1.0,
         ge=0,
         le=1,
         description="share of the learning rate that is left at the end of the run; 1 keeps it",
         json_schema_extra=_LEARNING,
     )
     discount: float = Field(
-        0.99, ge=0, le=1, description="gamma: worth of a reward one step later", json_schema_extra=_LEARNING
+        default=0.99,
+        ge=0,
+        le=1,
+        description="gamma: worth of a reward one step later",
+        json_schema_extra=_LEARNING,
     )
     batch_size: int = Field(
-        512,
+        default=512,
         ge=1,
         le=65_536,
         description="transitions in a minibatch",
         json_schema_extra=_LEARNING | {"unit": "transitions"},
     )
     train_every: int = Field(
-        1,
+        default=1,
         ge=1,
         le=10_000,
         description="vector steps between two rounds of updates",
         json_schema_extra=_LEARNING | {"unit": "steps"},
     )
     updates_per_round: int = Field(
-        2, ge=1, le=1000, description="minibatches in a round", json_schema_extra=_LEARNING
+        default=2,
+        ge=1,
+        le=1000,
+        description="minibatches in a round",
+        json_schema_extra=_LEARNING,
     )
     max_gradient_norm: float = Field(
-        10.0, gt=0, le=1e6, description="where the gradient is clipped", json_schema_extra=_LEARNING
+        default=10.0,
+        gt=0,
+        le=1e6,
+        description="where the gradient is clipped",
+        json_schema_extra=_LEARNING,
     )
     epsilon: float = Field(
-        1.0, ge=0, le=1, description="share of random actions at the start", json_schema_extra=_EXPLORATION
+        default=1.0,
+        ge=0,
+        le=1,
+        description="share of random actions at the start",
+        json_schema_extra=_EXPLORATION,
     )
     final_epsilon: float = Field(
-        0.01, ge=0, le=1, description="share of random actions in the end", json_schema_extra=_EXPLORATION
+        default=0.01,
+        ge=0,
+        le=1,
+        description="share of random actions in the end",
+        json_schema_extra=_EXPLORATION,
     )
     epsilon_steps: int = Field(
-        100_000,
+        default=100_000,
         ge=0,
         le=10**12,
         description="environment steps until the final epsilon is reached",
         json_schema_extra=_EXPLORATION | {"unit": "steps"},
     )
     double: bool = Field(
-        True,
+        default=True,
         description="the online network chooses the next action, the target network judges it",
         json_schema_extra=_FIXED_TARGET,
     )
     dueling: bool = Field(
-        True,
+        default=True,
         description="Q is the state's value plus the action's advantage",
         json_schema_extra=_FIXED_TARGET,
     )
     num_step_returns: int = Field(
-        3,
+        default=3,
         ge=1,
         le=100,
         description="n: rewards summed before the network is asked",
         json_schema_extra=_FIXED_TARGET | {"unit": "steps"},
     )
     use_target_network: bool = Field(
-        True, description="judge by an older copy of the network", json_schema_extra=_TARGET
+        default=True, description="judge by an older copy of the network", json_schema_extra=_TARGET
     )
     target_update_interval: int = Field(
-        500,
+        default=500,
         ge=1,
         le=10**7,
         description="updates between two copies of the network to the target network",
         json_schema_extra=_TARGET | {"unit": "updates"},
     )
     use_replay: bool = Field(
-        True,
+        default=True,
         description="learn from the whole buffer, not only from the newest transitions",
         json_schema_extra={"group": "replay", "live": True},
     )
     replay_capacity: int = Field(
-        500_000,
+        default=500_000,
         ge=1,
         le=10**9,
         description="transitions kept, as far as the memory limit allows",
         json_schema_extra=_REPLAY | {"unit": "transitions"},
     )
     replay_memory_mb: float = Field(
-        128.0,
+        default=128.0,
         gt=0,
         le=1e6,
         description="upper limit of the replay buffer's arrays",
         json_schema_extra=_REPLAY | {"unit": "MB"},
     )
     learning_starts: int = Field(
-        2_000,
+        default=2_000,
         ge=0,
         le=10**9,
         description="environment steps before the first update",
@@ -154,7 +179,21 @@ class DQNHyperparameters(Hyperparameters):
     )
 
 
-@register_agent("dqn", title="DQN")
+_PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "*": {"default": {"num_envs": 16, "total_steps": 1_000_000}},
+    "snake": {
+        "default": {"num_envs": 128, "total_steps": 4_000_000},
+        "classic": {
+            "num_envs": 16,
+            "total_steps": 1_000_000,
+            "env_config": CLASSIC,
+            "hyperparams": {"batch_size": 128, "num_step_returns": 1, "dueling": False},
+        },
+    },
+}
+
+
+@register_agent("dqn", title="DQN", presets=_PRESETS)
 class DQN(TorchAgent):
     """Deep Q-network: learns the worth of each action from remembered transitions."""
 
@@ -234,9 +273,7 @@ class DQN(TorchAgent):
         truncated: Flags,
     ) -> None:
         """Put one vector step into the replay buffer."""
-        self.replay.append(
-            observations, actions, rewards, next_observations, terminated, truncated
-        )
+        self.replay.append(observations, actions, rewards, next_observations, terminated, truncated)
         self.steps += self.num_envs
         self._moves += 1
         options = self.hyperparams
@@ -283,7 +320,9 @@ class DQN(TorchAgent):
             batch = self.replay.latest(
                 options.batch_size, options.num_step_returns, options.discount
             )
-        observations, actions, returns, next_observations, discounts = map(self._to_device, batch)
+        observations, actions, returns, next_observations, discounts = (
+            self._to_device(array) for array in batch
+        )
         rate = options.learning_rate
         rate = linear(
             rate,

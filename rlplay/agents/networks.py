@@ -53,18 +53,24 @@ class DenseLayer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: Literal["dense"] = Field("dense", description="the kind of layer")
+    type: Literal["dense"] = Field(default="dense", description="the kind of layer")
     units: int = Field(
-        128, ge=1, le=4096, strict=True, description="outputs of the layer", json_schema_extra={"unit": "units"}
+        default=128,
+        ge=1,
+        le=4096,
+        strict=True,
+        description="outputs of the layer",
+        json_schema_extra={"unit": "units"},
     )
-    activation: str = Field("relu", description="what is applied to each output")
+    activation: str = Field(default="relu", description="what is applied to each output")
 
     @field_validator("activation")
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in ACTIVATIONS:
             raise ValueError(
-                f"no such activation.{nearest(name, ACTIVATIONS)} Available: {', '.join(ACTIVATIONS)}"
+                f"no such activation.{nearest(name, ACTIVATIONS)} "
+                f"Available: {', '.join(ACTIVATIONS)}"
             )
         return name
 
@@ -75,7 +81,7 @@ class NetworkConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     layers: tuple[DenseLayer, ...] = Field(
-        (DenseLayer(units=128), DenseLayer(units=128)),
+        default=(DenseLayer(units=128), DenseLayer(units=128)),
         max_length=16,
         description="hidden layers, from the input side on; none gives a linear model",
     )
@@ -161,7 +167,7 @@ def build_network(
 
 def _dense(inputs: int, outputs: int, gain: float, generator: torch.Generator) -> nn.Linear:
     # skip_init leaves the weights unset, so that nothing is drawn from the global generator.
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
     nn.init.orthogonal_(layer.weight, gain, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer

@@ -23,12 +23,13 @@ Differs from the papers:
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
 
 import gymnasium
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from rlplay.agents import register_agent
 from rlplay.agents.base import Actions, Flags, Hyperparameters, Observations, Rewards, TorchAgent
@@ -37,75 +38,104 @@ from rlplay.agents.networks import build_network
 from rlplay.agents.schedules import linear
 from rlplay.config import RunConfig
 from rlplay.device import explain_out_of_memory
+from rlplay.envs.snake.config import CLASSIC
 
 __all__ = ["PPO", "PPOHyperparameters"]
 
-_LEARNING = {"group": "learning", "live": True}
-_ROLLOUT = {"group": "rollout", "live": False}
-_POLICY = {"group": "policy", "live": True}
+_LEARNING: Final[dict[str, JsonValue]] = {"group": "learning", "live": True}
+_ROLLOUT: Final[dict[str, JsonValue]] = {"group": "rollout", "live": False}
+_POLICY: Final[dict[str, JsonValue]] = {"group": "policy", "live": True}
 
 
 class PPOHyperparameters(Hyperparameters):
     """The options of PPO."""
 
     learning_rate: float = Field(
-        1e-3, gt=0, le=1, description="step size of Adam", json_schema_extra=_LEARNING
+        default=1e-3,
+        gt=0,
+        le=1,
+        description="step size of Adam",
+        json_schema_extra=_LEARNING,
     )
     final_learning_rate_fraction: float = Field(
-        0.05,
+        default=0.05,
         ge=0,
         le=1,
         description="share of the learning rate that is left at the end of the run; 1 keeps it",
         json_schema_extra=_LEARNING,
     )
     discount: float = Field(
-        0.997, ge=0, le=1, description="gamma: worth of a reward one step later", json_schema_extra=_LEARNING
+        default=0.997,
+        ge=0,
+        le=1,
+        description="gamma: worth of a reward one step later",
+        json_schema_extra=_LEARNING,
     )
     gae_lambda: float = Field(
-        0.95,
+        default=0.95,
         ge=0,
         le=1,
         description="lambda: 0 trusts the value of the next step, 1 the whole return",
         json_schema_extra=_LEARNING,
     )
     num_steps: int = Field(
-        32,
+        default=32,
         ge=1,
         le=4096,
         description="vector steps between two update phases",
         json_schema_extra=_ROLLOUT | {"unit": "steps"},
     )
     num_minibatches: int = Field(
-        4,
+        default=4,
         ge=1,
         le=1024,
         description="parts that the rollout is cut into for each pass",
         json_schema_extra=_ROLLOUT,
     )
     num_epochs: int = Field(
-        3, ge=1, le=100, description="passes over the rollout", json_schema_extra=_LEARNING
+        default=3,
+        ge=1,
+        le=100,
+        description="passes over the rollout",
+        json_schema_extra=_LEARNING,
     )
     clip: float = Field(
-        0.2,
+        default=0.2,
         gt=0,
         le=10,
         description="epsilon: how far the probability ratio may move and still be paid",
         json_schema_extra=_POLICY,
     )
     entropy_coefficient: float = Field(
-        0.003, ge=0, le=1, description="pay for staying random, at the start", json_schema_extra=_POLICY
+        default=0.003,
+        ge=0,
+        le=1,
+        description="pay for staying random, at the start",
+        json_schema_extra=_POLICY,
     )
     final_entropy_coefficient: float = Field(
-        0.003, ge=0, le=1, description="the same at the end of the run", json_schema_extra=_POLICY
+        default=0.003,
+        ge=0,
+        le=1,
+        description="the same at the end of the run",
+        json_schema_extra=_POLICY,
     )
     value_coefficient: float = Field(
-        0.5, ge=0, le=100, description="weight of the value loss", json_schema_extra=_LEARNING
+        default=0.5,
+        ge=0,
+        le=100,
+        description="weight of the value loss",
+        json_schema_extra=_LEARNING,
     )
     max_gradient_norm: float = Field(
-        0.5, gt=0, le=1e6, description="where the gradient is clipped", json_schema_extra=_LEARNING
+        default=0.5,
+        gt=0,
+        le=1e6,
+        description="where the gradient is clipped",
+        json_schema_extra=_LEARNING,
     )
     kl_limit: float | None = Field(
-        None,
+        default=None,
         gt=0,
         le=10,
         description="end the update phase where the policy has moved this far; none never does",
@@ -113,7 +143,25 @@ class PPOHyperparameters(Hyperparameters):
     )
 
 
-@register_agent("ppo", title="PPO")
+_PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "*": {"default": {"num_envs": 64, "total_steps": 2_000_000}},
+    "snake": {
+        "default": {
+            "num_envs": 512,
+            "total_steps": 45_000_000,
+            "hyperparams": {"num_epochs": 2, "value_coefficient": 0.05},
+        },
+        "classic": {
+            "num_envs": 64,
+            "total_steps": 5_000_000,
+            "env_config": CLASSIC,
+            "hyperparams": {"discount": 0.99, "entropy_coefficient": 0.01},
+        },
+    },
+}
+
+
+@register_agent("ppo", title="PPO", presets=_PRESETS)
 class PPO(TorchAgent):
     """Proximal policy optimization: many boards, small trusted steps of the policy."""
 
@@ -136,7 +184,7 @@ class PPO(TorchAgent):
             )
             with torch.no_grad():
                 # Nearly uniform at first, whatever the observation (37 details, 2).
-                network[-1].weight[: self.num_actions] *= 0.01
+                network[-1].get_parameter("weight")[: self.num_actions] *= 0.01
             self.network = network.to(self.device)
             self.optimizer = torch.optim.Adam(
                 self.network.parameters(), lr=self.hyperparams.learning_rate, eps=1e-5, fused=True
@@ -145,7 +193,7 @@ class PPO(TorchAgent):
                 self.hyperparams.num_steps, self.num_envs, self.observation_size
             )
         size = self.hyperparams.num_steps * self.num_envs
-        self._minibatch_size = max(1, size // self.hyperparams.num_minibatches)
+        self._minibatch_size: int = max(1, size // int(self.hyperparams.num_minibatches))
         # What select_action found out and store_transition keeps.
         self._log_probabilities = np.zeros(self.num_envs, np.float32)
         self._values = np.zeros(self.num_envs, np.float32)
@@ -221,12 +269,12 @@ class PPO(TorchAgent):
         """Minibatches left in this update phase."""
         if not self.rollout.is_full:
             return 0
-        left = self.hyperparams.num_epochs - self._epoch
+        left = int(self.hyperparams.num_epochs) - self._epoch
         return max(1, left * self._num_minibatches - self._minibatch)
 
     @property
     def _num_minibatches(self) -> int:
-        return -(-len(self._order) // self._minibatch_size)
+        return math.ceil(len(self._order) / self._minibatch_size)
 
     def _begin_updates(self, last_values: Any) -> None:
         """Compute advantages and returns of the whole rollout."""
@@ -251,10 +299,12 @@ class PPO(TorchAgent):
         """The rollout on the device, flat: (T * N, ...)."""
         if self._batch is None:
             rollout = self.rollout
-            self._batch = tuple(
-                self._to_device(array.reshape(-1, *array.shape[2:]))
-                for array in (rollout.observations, rollout.actions, rollout.log_probabilities)
-            ) + (self._advantages.to(self.device), self._returns.to(self.device))
+            stored = (rollout.observations, rollout.actions, rollout.log_probabilities)
+            self._batch = (
+                *(self._to_device(array.reshape(-1, *array.shape[2:])) for array in stored),
+                self._advantages.to(self.device),
+                self._returns.to(self.device),
+            )
         return self._batch
 
     def train_step(self) -> dict[str, float]:
@@ -288,11 +338,7 @@ class PPO(TorchAgent):
         policy_loss = -torch.minimum(ratio * advantages, clipped * advantages).mean()
         value_loss = 0.5 * (values - returns).square().mean()
         entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
-        loss = (
-            policy_loss
-            + options.value_coefficient * value_loss
-            - entropy_coefficient * entropy
-        )
+        loss = policy_loss + options.value_coefficient * value_loss - entropy_coefficient * entropy
         gradient_norm = self._descend(loss, options.max_gradient_norm)
 
         with torch.no_grad():

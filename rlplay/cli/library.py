@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rlplay.cli.words import Commands, add_command, add_import, import_modules, positive
-from rlplay.errors import RunNotFound
+from rlplay.errors import DamagedFile, RunNotFound
 from rlplay.evaluation import evaluate, load_agent
 from rlplay.storage import Replay, get_storage_manager
 
@@ -169,6 +169,10 @@ def _replay(arguments: argparse.Namespace) -> int:
     storage = get_storage_manager()
     env_name = arguments.env or storage.find_run(arguments.run_id)
     replays = storage.list_replays(env_name, arguments.run_id)
+    if not replays:
+        raise RunNotFound(
+            f"Run {arguments.run_id!r} has no replays yet: none of its episodes has ended."
+        )
     if arguments.list:
         rows = [("ID", "EPISODE", "SCORE", "STEPS", "ENDING")]
         rows += [
@@ -189,9 +193,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     if replay_id is None:
         whole = [shown for shown in replays if not shown["broken"]]
         if not whole:
-            raise RunNotFound(
-                f"Run {arguments.run_id!r} has no replays yet: none of its episodes has ended."
-            )
+            raise DamagedFile(f"No replay of run {arguments.run_id!r} can be read.")
         replay_id = max(whole, key=lambda shown: shown["score"])["replay_id"]
     replay = storage.load_replay(env_name, arguments.run_id, replay_id)
     _show(replay, arguments.fps)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 import textwrap
@@ -173,15 +173,18 @@ def _examine_models() -> _Finding:
 
 
 def _examine_kernel() -> _Finding:
-    if importlib.util.find_spec("jupyter_client") is None:
-        return _Finding("MISSING", "a kernel for notebooks: pip install 'rlplay[lab]'")
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-
+    """Ask Jupyter, in a process of its own: this package imports nothing of it."""
+    listing = subprocess.run(
+        [sys.executable, "-m", "jupyter_client.kernelspecapp", "list", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     try:
-        spec = KernelSpecManager().get_kernel_spec("python3")
-    except NoSuchKernel:
-        return _Finding("MISSING", "kernel python3: python -m ipykernel install --sys-prefix")
-    return _Finding("ok", f"kernel python3 at {spec.resource_dir}")
+        kernel = json.loads(listing.stdout)["kernelspecs"]["python3"]
+    except (ValueError, KeyError):
+        return _Finding("MISSING", "kernel python3: pip install --force-reinstall ipykernel")
+    return _Finding("ok", f"kernel python3 at {kernel['resource_dir']}")
 
 
 def _examine_cache() -> _Finding:

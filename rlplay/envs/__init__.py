@@ -12,7 +12,7 @@ import gymnasium
 from pydantic import BaseModel
 
 from rlplay.config import validated
-from rlplay.envs.base import BaseEnvironment, check_environment
+from rlplay.envs.base import BaseEnvironment, VectorEnvironment, check_environment
 from rlplay.envs.snake import SnakeEnv, SnakeVectorEnv
 from rlplay.envs.vector import Vectorised, checked_num_envs
 from rlplay.errors import ConfigError, ContractError, UnknownEnvironment, nearest
@@ -21,6 +21,7 @@ __all__ = [
     "ENV_REGISTRY",
     "BaseEnvironment",
     "EnvSpec",
+    "VectorEnvironment",
     "check_environment",
     "create_env",
     "create_vector_env",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 EnvironmentT = TypeVar("EnvironmentT", bound=type[BaseEnvironment])
-VectorEnvFactory: TypeAlias = Callable[..., gymnasium.vector.VectorEnv[Any, Any, Any]]
+VectorEnvFactory: TypeAlias = Callable[..., VectorEnvironment]
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def create_vector_env(
     num_envs: int,
     reward_config: dict[str, Any] | None = None,
     **env_config: Any,
-) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
+) -> VectorEnvironment:
     """Make many boards that are stepped together, in the environment's own vector form or in ours.
 
     Args:

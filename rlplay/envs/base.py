@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from rlplay.config import validated
 from rlplay.errors import ConfigError, ContractError
 
-__all__ = ["BaseEnvironment", "NoOptions", "check_environment"]
+__all__ = ["BaseEnvironment", "NoOptions", "VectorEnvironment", "check_environment"]
 
 
 class NoOptions(BaseModel):
@@ -134,6 +134,48 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
             f"{type(self).__name__} cannot restore a state. Write get_state and set_state to allow "
             "an exact continuation."
         )
+
+
+class VectorEnvironment(gymnasium.vector.VectorEnv[Any, Any, Any]):
+    """Many boards of one game, stepped together: a `gymnasium.vector.VectorEnv` with more to tell.
+
+    A board whose episode ends begins the next one in the same step. The observations it ended with
+    come as ``infos["final_obs"]``, one dense (N, ...) array with the mask ``infos["_final_obs"]``,
+    and ``infos["final_info"]`` holds an array of N for each number of a board's info.
+    """
+
+    #: What can happen in a step and be worth a reward.
+    event_names: tuple[str, ...] = ()
+
+    @property
+    def ending_names(self) -> tuple[str, ...]:
+        """How episodes can end; ``infos["final_info"]["ending"]`` counts in it."""
+        raise NotImplementedError
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode on every board: board i with seed + i, or with the i-th of a list."""
+        raise NotImplementedError
+
+    def set_rewards(self, reward_config: dict[str, Any]) -> None:
+        """Change what events pay from the next step on; see `BaseEnvironment.set_rewards`."""
+        raise NotImplementedError
+
+    def render_state(self, board: int = 0) -> dict[str, Any]:
+        """Give all that is needed to draw one board, JSON-serialisable."""
+        raise NotImplementedError
+
+    def get_state(self) -> dict[str, Any]:
+        """Give everything that an exact continuation needs; see `BaseEnvironment.get_state`."""
+        raise NotImplementedError
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `get_state` was called."""
+        raise NotImplementedError
 
 
 def check_environment(environment: BaseEnvironment | str, *, num_steps: int = 200) -> list[str]:
@@ -320,7 +362,7 @@ class _Check:
             "set_state did not continue exactly where get_state was called",
         )
 
-    def vector(self, env: gymnasium.vector.VectorEnv[Any, Any, Any], num_steps: int) -> None:
+    def vector(self, env: VectorEnvironment, num_steps: int) -> None:
         """Check many boards."""
         mode = env.metadata.get("autoreset_mode")
         self.promise(

@@ -34,8 +34,12 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
     Returns:
         The compiled function, typed like the original.
     """
-    jit = numba.njit(nogil=True, cache=True, error_model="numpy")
-    return cast("Callable[Parameters, Result]", jit(function))
+    jit: Callable[..., Any] = numba.njit
+    try:
+        dispatcher = jit(function, nogil=True, cache=True, error_model="numpy")
+    except RuntimeError:  # no folder of this machine can be written: compile for this process only
+        dispatcher = jit(function, nogil=True, error_model="numpy")
+    return cast("Callable[Parameters, Result]", dispatcher)
 
 
 def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

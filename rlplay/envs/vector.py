@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel
 
-from rlplay.envs.base import BaseEnvironment
+from rlplay.envs.base import BaseEnvironment, VectorEnvironment
 from rlplay.errors import ConfigError, ContractError
 from rlplay.seeding import EPISODE_SEED_BITS, splitmix64
 
@@ -85,7 +84,7 @@ def episode_seeds(
     return checked_seed(seed, num_envs) + np.arange(num_envs, dtype=np.int64)
 
 
-class Vectorised(gymnasium.vector.VectorEnv[Any, Any, Any]):
+class Vectorised(VectorEnvironment):
     """Steps boards one by one and gives what a native vector environment gives.
 
     A board whose episode ends begins the next one in the same step, with a seed from a stream that
@@ -153,11 +152,14 @@ class Vectorised(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return observation
 
     def _numbers(self) -> dict[str, NDArray[Any]]:
-        """Give the boards' present infos as dense arrays."""
-        numbers: dict[str, NDArray[Any]] = {}
-        for name, value in self._infos[0].items():
-            if isinstance(value, (bool, int, float, np.number, np.bool_)):
-                numbers[name] = np.array([info[name] for info in self._infos])
+        """Give the infos as dense arrays; 0 where a board reports no such number."""
+        names = {
+            name: None
+            for info in self._infos
+            for name, value in info.items()
+            if isinstance(value, (bool, int, float, np.number, np.bool_)) and name != "won"
+        }
+        numbers = {name: np.array([info.get(name, 0) for info in self._infos]) for name in names}
         numbers.setdefault("score", self._returns.copy())
         numbers["steps"] = self._steps.copy()
         numbers["episode_seed"] = self._seeds.copy()
@@ -195,8 +197,8 @@ class Vectorised(gymnasium.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ConfigError: For a seed from which no episode can begin, or a list of another length.
         """
-        super().reset(seed=seed if isinstance(seed, int) and seed >= 0 else None)
         seeds = episode_seeds(seed, self.num_envs, self.np_random)
+        super().reset(seed=None if seed is None else int(seeds[0]))
         observations = self._new_observations()
         for board in range(self.num_envs):
             self._streams[board] = int(seeds[board])

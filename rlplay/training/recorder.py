@@ -45,10 +45,11 @@ _MAX_UNWRITTEN = 10_000
 _LOG_BYTES = 32 << 20
 _LOG_ROWS = 1_024
 
-#: One of so many episodes is sampled while watching, but only one in so many moves, which matters
-#: where many boards are played; each sample at full speed comes after a quarter more steps than
-#: the one before.
+#: One of so many episodes is sampled while watching, but no more than these at once and then one
+#: in so many moves, which matters where many boards are played. Each sample at full speed comes
+#: after a quarter more steps than the one before.
 _SAMPLE_EVERY = 10
+_SAMPLES_AT_ONCE = 50
 _SAMPLE_MOVES = 16
 _SAMPLE_GROWTH = 4
 _MAX_SAMPLES = 400
@@ -200,7 +201,8 @@ class _Replays:
         self._samples: list[str] = []  # slots, oldest first
         self._sample_seed = splitmix64(config.seed)[1]
         self._next_sample = 0  # steps
-        self._next_watched_sample = 0  # moves
+        self._credit = _SAMPLES_AT_ONCE * _SAMPLE_MOVES  # moves not yet used for a sample
+        self._sampled_at = 0  # moves
         self._next_steps = 0  # when to store at full speed
         self._next_moves = 0  # when to store while watching
         self._exact = True
@@ -233,14 +235,16 @@ class _Replays:
         self._actions.forget(int(self._starts.min()))
 
     def watched_sample(self, ended: _Ended) -> list[int]:
-        """Sample one of ten episodes, if the last sample is some moves ago."""
-        if self._actions.count < self._next_watched_sample:
-            return []
-        for index, episode in enumerate(ended.episodes.tolist()):
-            if splitmix64(self._sample_seed + episode)[1] % _SAMPLE_EVERY == 0:
-                self._next_watched_sample = self._actions.count + _SAMPLE_MOVES
-                return [index]
-        return []
+        """Sample one of ten episodes, as long as that many can be stored."""
+        since, self._sampled_at = self._actions.count - self._sampled_at, self._actions.count
+        self._credit = min(self._credit + since, _SAMPLES_AT_ONCE * _SAMPLE_MOVES)
+        chosen = [
+            index
+            for index, episode in enumerate(ended.episodes.tolist())
+            if splitmix64(self._sample_seed + episode)[1] % _SAMPLE_EVERY == 0
+        ][: self._credit // _SAMPLE_MOVES]
+        self._credit -= _SAMPLE_MOVES * len(chosen)
+        return chosen
 
     def full_speed_sample(self, ended: _Ended) -> list[int]:
         """Sample one episode after each quarter more steps."""

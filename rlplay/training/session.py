@@ -29,11 +29,16 @@ from typing import Any
 import torch
 
 from rlplay.config import RunConfig, validated
-from rlplay.device import choose_num_threads, choose_precision, get_device
+from rlplay.device import (
+    choose_num_threads,
+    choose_precision,
+    get_device,
+    keep_freed_memory,
+)
 from rlplay.envs import get_env_spec
 from rlplay.errors import ConfigError, RlplayError, SessionError
 from rlplay.storage import StorageManager, get_storage_manager
-from rlplay.training.loop import Episodes, Move, TrainingLoop, Update
+from rlplay.training.loop import Episodes, Move, TrainingLoop
 from rlplay.training.monitor import Monitor, Snapshot
 from rlplay.training.recorder import Recorder
 
@@ -262,9 +267,11 @@ class TrainingSession:
         Raises:
             ConfigError: For anything else.
         """
-        if moves_per_second is not None and not (
-            isinstance(moves_per_second, int | float) and 0 < moves_per_second <= 1e6
-        ):
+        try:
+            allowed = moves_per_second is None or 0 < moves_per_second <= 1e6
+        except TypeError:
+            allowed = False
+        if not allowed:
             raise ConfigError(
                 f"moves_per_second = {moves_per_second!r} is not allowed: a number above 0 and up "
                 "to 1e6, or None for as fast as it goes."
@@ -272,9 +279,7 @@ class TrainingSession:
         with self._lock:
             old, self._moves_per_second = self._moves_per_second, moves_per_second
             if self._running:
-                self._commands.put(
-                    lambda trainer: trainer.change_speed(old, moves_per_second)
-                )
+                self._commands.put(lambda trainer: trainer.change_speed(old, moves_per_second))
         self.monitor.publish(
             moves_per_second=moves_per_second, is_max_speed=moves_per_second is None
         )
@@ -368,9 +373,9 @@ class TrainingSession:
             resolved = config.replace(
                 device=device.type,
                 precision=choose_precision(config.precision, device),
-                num_threads=config.num_threads or choose_num_threads(config.num_envs),
+                num_threads=choose_num_threads(config.num_threads),
             )
-            run_id = self.storage.create_run(resolved, holder=repr(self))
+            run_id = self.storage.create_run(resolved, holder=self)
             self.config = config.replace(run_id=run_id)
             trainer = _Trainer(self, resolved.replace(run_id=run_id), intent)
             self.error = self.traceback = None
@@ -454,12 +459,15 @@ class _Trainer:
         self._pace: collections.deque[tuple[float, int, int]] = collections.deque()
         self._saved_at: float | None = None
         self._message = ""
+        self._published = 0.0
+        self._unseen = True  # something happened since it was published
 
     # The thread --------------------------------------------------------------------------------
 
     def main(self) -> None:
         """Run to the end; whatever happens, the session ends in a state of its own."""
-        state, error, text = SessionState.FINISHED, None, None
+        state, text = SessionState.FINISHED, None
+        error: BaseException | None = None
         try:
             self._prepare()
             self._train()
@@ -500,8 +508,10 @@ class _Trainer:
 
     def _prepare(self) -> None:
         """Everything that takes time, in this thread."""
-        if self._config.num_threads is not None:
-            torch.set_num_threads(self._config.num_threads)
+        keep_freed_memory()
+        torch.set_num_threads(self._config.num_threads or 1)
+        # Numbers too small to be written normally cost a hundred times as much, and mean nothing.
+        torch.set_flush_denormal(True)
 
         def say(message: str) -> None:
             self._monitor.publish(message=message)
@@ -511,43 +521,41 @@ class _Trainer:
         self._recorder = Recorder(
             self._session.storage,
             self._config,
-            self._loop.env.ending_names,
+            self._loop.env,
             on_line=self._take_line,
+            elapsed=lambda: self._elapsed(time.monotonic()),
+            merge=self._moves_per_second is None,
         )
-        self._recorder.merge = self._moves_per_second is None
         say("")
         if self._state is SessionState.RUNNING:
             self._begin_stretch()
 
     def _train(self) -> None:
         items = self._loop.run()
-        saved = published = progressed = time.monotonic()
-        while not self._finished:
-            self._obey()
-            if self._finished:
-                break
-            item = next(items, None)
-            if item is None:
-                break
+        saved = self._published = progressed = time.monotonic()
+        while self._obey() and (item := next(items, None)) is not None:
             self._recorder.take(item)
             if isinstance(item, Move):
                 self._count(item)
             else:
                 self._learner = item.metrics or self._learner
+            self._unseen = True
             now = time.monotonic()
-            paced = self._moves_per_second is not None
-            if now - published >= _PUBLISH_EVERY or (paced and self._state != "running"):
+            if now - self._published >= _PUBLISH_EVERY:
                 self._publish(now)
-                published = now
-                if paced or now - progressed >= _PROGRESS_EVERY:
+                if self._moves_per_second is not None or now - progressed >= _PROGRESS_EVERY:
                     self._tell_progress()
                     progressed = now
             if now - saved >= _SAVE_EVERY:
                 self._save()
                 saved = now
 
-    def _obey(self) -> None:
-        """Take the commands that wait; while paused or ahead of the pace, wait for more."""
+    def _obey(self) -> bool:
+        """Take the commands that wait; while paused or ahead of the pace, wait for more.
+
+        Returns:
+            Whether to go on; False after a stop.
+        """
         while True:
             try:
                 self._session._commands.get_nowait()(self)
@@ -555,25 +563,27 @@ class _Trainer:
             except queue.Empty:
                 pass
             if self._finished:
-                return
+                return False
             if self._loop.agent.updates_due and (
                 self._state is SessionState.RUNNING or self._moves_left
             ):
-                return
+                return True
             if self._state is SessionState.PAUSED:
                 if self._moves_left:
                     self._moves_left -= 1
-                    return
-                self._stand_still()
+                    return True
+                self._show()
                 self._session._commands.get()(self)
                 continue
             wait = self._next_move - time.monotonic() if self._moves_per_second else 0.0
             if wait <= 0:
-                return
+                return True
+            if wait > _PUBLISH_EVERY:
+                self._show()
             try:
                 self._session._commands.get(timeout=wait)(self)
             except queue.Empty:
-                return
+                return True
 
     # Commands, between two items -----------------------------------------------------------------
 
@@ -615,9 +625,7 @@ class _Trainer:
 
     def _record(self, part: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         for name, value in new.items():
-            self._recorder.event(
-                self._loop.total_steps, f"{part}.{name}", old.get(name), value
-            )
+            self._recorder.event(self._loop.total_steps, f"{part}.{name}", old.get(name), value)
 
     # Helpers -------------------------------------------------------------------------------------
 
@@ -635,9 +643,11 @@ class _Trainer:
             self._active += time.monotonic() - self._since
             self._since = None
 
-    def _stand_still(self) -> None:
-        """Publish the last move before waiting without a limit."""
-        self._publish(time.monotonic(), board=True)
+    def _show(self) -> None:
+        """Publish the last move before a long wait, unless that was done."""
+        if self._unseen:
+            self._publish(time.monotonic(), board=True)
+            self._tell_progress()
 
     def _elapsed(self, now: float) -> float:
         return self._active + (0.0 if self._since is None else now - self._since)
@@ -667,6 +677,8 @@ class _Trainer:
             "message": self._message,
             "saved_at": self._saved_at,
         }
+        if hasattr(self, "_recorder") and self._recorder.problem and not self._message:
+            fields["message"] = self._recorder.problem
         if hasattr(self, "_loop"):
             loop = self._loop
             speed = self._speed(now, loop.total_steps)
@@ -686,6 +698,7 @@ class _Trainer:
             if board or self._monitor.board_wanted():
                 fields["game_state"] = loop.env.render_state(0)
         self._monitor.publish(**fields)
+        self._published, self._unseen = now, False
 
     def _speed(self, now: float, total_steps: int) -> float:
         """Environment steps a second over the last seconds; 0 while nothing moves."""
@@ -729,9 +742,7 @@ class _Trainer:
             if isinstance(value, int | float) and name != "timestamp"
         }
         self._monitor.add_point(numbers)
-        self._session._dispatcher.tell(
-            "episode_summary", {"run_id": self._config.run_id, **line}
-        )
+        self._session._dispatcher.tell("episode_summary", {"run_id": self._config.run_id, **line})
 
     def _tell_progress(self) -> None:
         snapshot = self._monitor.snapshot()

@@ -95,4 +95,3 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def small_network() -> dict[str, Any]:
     return {"layers": [{"type": "dense", "units": 32, "activation": "tanh"}]}
-

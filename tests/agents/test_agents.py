@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlplay.agents import create_agent, get_default_config
+from rlplay.agents import create_agent
 from rlplay.agents.dqn import DQN
 from rlplay.agents.ppo import PPO
 from rlplay.config import RunConfig
@@ -150,12 +150,17 @@ def test_a_loss_that_is_not_finite_leaves_the_weights_alone(algo, small_network)
     bad = np.full(8, np.nan, np.float32)
     seen = np.zeros((8, 3), np.float32)
     never = np.zeros(8, np.bool_)
-    with pytest.raises(TrainingDiverged, match="not finite"):
+
+    def poison() -> None:
+        nonlocal before
         for _ in range(200):
             while agent.updates_due:
                 agent.train_step()
                 before = copy.deepcopy(agent.network.state_dict())
             agent.store_transition(seen, agent.select_action(seen), bad, seen, never, never)
+
+    with pytest.raises(TrainingDiverged, match="not finite"):
+        poison()
     after = agent.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -269,17 +274,13 @@ def dqn(small_network, **hyperparams) -> DQN:
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("use_target_network", [False, True])
 def test_dqn_targets_equal_hand_computed_numbers(double, use_target_network, small_network):
-    agent = dqn(
-        small_network, double=double, use_target_network=use_target_network, dueling=False
-    )
+    agent = dqn(small_network, double=double, use_target_network=use_target_network, dueling=False)
     # Online Q(s') = (1, 3, 2), target Q(s') = (10, 20, 40), whatever s' is.
     for network, q_values in ((agent.network, [1, 3, 2]), (agent.target_network, [10, 20, 40])):
         last = network[-1]
         torch.nn.init.zeros_(last.weight)
         last.bias.data = torch.tensor(q_values, dtype=torch.float32)
-    targets = agent._targets(
-        torch.tensor([0.5, 0.5]), torch.zeros(2, 3), torch.tensor([0.25, 0.0])
-    )
+    targets = agent._targets(torch.tensor([0.5, 0.5]), torch.zeros(2, 3), torch.tensor([0.25, 0.0]))
     following = {
         (False, False): 3,  # the online network judges its own best
         (True, False): 3,

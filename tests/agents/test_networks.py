@@ -78,7 +78,7 @@ def test_a_wrong_layer_names_its_index_and_field(bad, words):
 
 
 def test_an_unknown_option_and_a_wrong_size_are_errors():
-    with pytest.raises(ConfigError, match="'layer'.*'layers'"):
+    with pytest.raises(ConfigError, match=r"'layer'.*'layers'"):
         build_network(3, 1, {"layer": []})
     with pytest.raises(NetworkConfigError, match="0 in"):
         build_network(0, 1, {"layers": []})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -79,6 +80,11 @@ def lab(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "RLPLAY_MODELS",
         )
     }
+    settings = Path(places["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True})
+    )
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser"]
     command += [
         "--ServerApp.ip=127.0.0.1",
@@ -162,4 +168,5 @@ def window(browser_path: str, lab: Lab) -> Iterator[Window]:
         )
         page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
         yield opened
+        opened.screenshot("last")
         browser.close()

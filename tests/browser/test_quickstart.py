@@ -21,8 +21,15 @@ BOARD = ".rlplay-board canvas"
 def open_notebook(window: Window, lab: Lab, name: str) -> None:
     window.page.goto(lab.notebook(name))
     window.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    window.until("() => document.querySelector('.jp-NotebookPanel') !== null")
-    command(window, "application:toggle-left-area")
+    window.until(
+        """() => {
+          const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+          return kernel?.connectionStatus === 'connected' && kernel.status === 'idle';
+        }""",
+        seconds=60,
+    )
+    if not window.page.evaluate("() => window.jupyterapp.shell.leftCollapsed"):
+        command(window, "application:toggle-left-area")
 
 
 def command(window: Window, name: str, **arguments: Any) -> None:
@@ -48,7 +55,9 @@ def pixels(window: Window) -> str:
 
 def tile(window: Window, key: str) -> float | None:
     words = window.page.locator(f".rlplay-numbers [data-key={key}] dd").inner_text()
-    return float(re.sub(r"[^\d.]", "", words)) if re.search(r"\d", words) else None
+    if not re.search(r"\d", words):
+        return None
+    return float(re.sub(r"[^\d.]", "", words)) * (1e6 if words.endswith("M") else 1)
 
 
 def state(window: Window, words: str, seconds: float = 30) -> None:

@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 from reference import ReferenceSnake
 
 from rlplay.envs import create_env, create_vector_env
+from rlplay.envs.compiled import compiled
 from rlplay.envs.snake import SnakeConfig, SnakeEnv, SnakeRewards, SnakeVectorEnv
+from rlplay.envs.snake.config import CLASSIC, EVENTS
+from rlplay.envs.snake.env import Boards
 from rlplay.errors import ConfigError, ContractError
 
 NUMBERS = ("score", "length", "hunger", "steps", "episode_seed")
@@ -36,9 +40,11 @@ def covering_configs():
         for vision in (-1, 0, 1, 2, 5):
             for danger in ("off", "binary", "lifetime"):
                 for body in ("off", "occupied", "lifetime"):
-                    food, direction, hunger, length, wall, food_channel = (
-                        generator.integers(2, size=6) > 0
+                    food, direction, hunger, length, wall = (
+                        generator.integers(2, size=5) > 0
                     ).tolist()
+                    shown = ("off", "own") if body == "off" else ("off", "own", "body")
+                    food_channel = shown[generator.integers(len(shown))]
                     configs.append(
                         SnakeConfig(
                             grid_size=sizes[len(configs) % len(sizes)],
@@ -286,8 +292,8 @@ def test_a_restored_vector_env_goes_on_exactly():
 
 def test_a_restored_board_goes_on_exactly():
     env, other = SnakeEnv(SnakeConfig(grid_size=5)), SnakeEnv(SnakeConfig(grid_size=5))
-    env.reset(seed=4)
-    env.step(1)
+    env.reset(seed=0)
+    assert not env.step(1)[2]
     state = env.get_state()
     assert plain(state)
     other.set_state(state)
@@ -309,8 +315,34 @@ def test_a_state_of_other_boards_is_refused():
         SnakeVectorEnv(4).set_state(env.get_state())
 
 
+def test_events_and_facts_are_reported_for_whoever_pays():
+    config, rewards = SnakeConfig(grid_size=5, max_steps=30), SnakeRewards(**VALUES)
+    boards = Boards(4, config)
+    references = [ReferenceSnake(config, rewards, seed) for seed in range(4)]
+    boards.start(np.arange(4), reseed=True)
+    generator = np.random.default_rng(0)
+    seen = set()
+    for _ in range(200):
+        actions = [reference.sensible_action(generator) for reference in references]
+        outputs = boards.step(actions, autoreset=True)
+        for i, reference in enumerate(references):
+            food, head = reference.food, reference.body[0]
+            reward = reference.step(actions[i])
+            happened = [name for bit, name in enumerate(EVENTS) if outputs.events[i] >> bit & 1]
+            seen.update(happened)
+            assert rewards.step + sum(VALUES[name] for name in happened) == pytest.approx(reward)
+            facts = {name: int(values[i]) for name, values in outputs.facts.items()}
+            # Both distances are to the food that lay there when the step began.
+            assert facts.pop("previous_distance") == reference.distance(head, food)
+            assert facts.pop("distance") == reference.distance(reference.body[0], food)
+            assert facts == {name: reference.numbers()[name] for name in facts}
+            if reference.ending:
+                reference.start_next()
+    assert seen >= {"apple", "death_wall", "death_self", "closer", "farther"}
+
+
 def test_rewards_change_between_two_steps():
-    env = SnakeVectorEnv(2, SnakeConfig(grid_size=8))
+    env = SnakeVectorEnv(2, SnakeConfig(grid_size=64))
     env.reset(seed=0)
     assert env.step([0, 0])[1].tolist() == pytest.approx([-0.001, -0.001])
     env.set_rewards({"step": 0.25})
@@ -318,18 +350,6 @@ def test_rewards_change_between_two_steps():
     assert env.rewards.apple == 1.0
     with pytest.raises(ConfigError, match=r"'aple'.*Did you mean 'apple'"):
         env.set_rewards({"aple": 1})
-
-
-CLASSIC = {
-    "frame": "absolute",
-    "vision": 0,
-    "danger": "binary",
-    "wall": False,
-    "body": "off",
-    "food_channel": False,
-    "length": False,
-    "seg_size": 3,
-}
 
 
 def test_classic_gives_fifteen_numbers_in_the_documented_order():
@@ -386,6 +406,16 @@ def test_actions_that_do_not_exist_are_refused_and_move_nothing(actions):
     assert [env.render_state(board) for board in range(2)] == before
 
 
+def test_a_refused_action_leaves_what_the_last_step_returned():
+    env = SnakeVectorEnv(2)
+    observations, _ = env.reset(seed=0)
+    before = observations.copy()
+    with pytest.raises(ContractError):
+        env.step([0, 9])
+    env.step([0, 0])
+    np.testing.assert_array_equal(observations, before)
+
+
 def test_steps_need_a_running_episode():
     with pytest.raises(ContractError, match="reset"):
         SnakeVectorEnv(2).step([0, 0])
@@ -408,7 +438,7 @@ def test_steps_need_a_running_episode():
         ({"starvation_limit": 0}, r"starvation_limit = 0 .*>= 1"),
         (
             {"food": False, "hunger": False, "length": False, "wall": False, "body": "off",
-             "food_channel": False},
+             "food_channel": "off"},
             "sees nothing",
         ),
     ],
@@ -463,3 +493,15 @@ def test_a_cold_cache_is_told_from_a_warm_one(tmp_path):
         for _ in range(2)
     ]
     assert printed == [["False", "True"], ["True", "True"]]
+
+
+def test_kernels_compile_where_no_folder_can_be_written(monkeypatch):
+    compile_for_real = numba.njit
+
+    def refuse_to_cache(function, *, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_for_real(function, **options)
+
+    monkeypatch.setattr(numba, "njit", refuse_to_cache)
+    assert compiled(lambda x: x + 1)(1) == 2

@@ -18,7 +18,8 @@ PING_EVERY = 8
 MOST_ON_THE_WAY = 24
 #: Seconds without an echo after which the browser counts as slow.
 SILENCE = 1.0
-#: Seconds without a word after which a view counts as gone (a page that was closed says nothing).
+#: Seconds after which a view that says nothing counts as gone, once another one has answered (a
+#: page that was closed says nothing; neither does anybody while the kernel does not listen).
 GONE = 10.0
 
 
@@ -41,6 +42,7 @@ class Sight(anywidget.AnyWidget):
         self._news = threading.Lock()
         self._views: dict[str, bool] = {}  # view -> whether it can be seen
         self._heard: dict[str, float] = {}  # view -> when it last said something
+        self._introduced = False  # whether any view has ever reported
         self._arrived = False
         self._dark = False
         self._sent = 0
@@ -61,10 +63,7 @@ class Sight(anywidget.AnyWidget):
         """
         with self._news:
             self._now = now
-            if self._asked_at is not None and now - self._asked_at > GONE:
-                for view in [name for name, at in self._heard.items() if now - at > GONE]:
-                    del self._views[view], self._heard[view]
-            return any(self._views.values()) or not self._views
+            return any(self._views.values()) or not self._introduced
 
     def arrived(self) -> bool:
         """Whether a view or a theme is new since the last call: all has to be painted again."""
@@ -104,8 +103,12 @@ class Sight(anywidget.AnyWidget):
                 changed = self._views.get(view) != seen or self._dark != dark
                 self._arrived |= changed and seen
                 self._views[view], self._dark = seen, dark
-                self._heard[view] = self._now
+                self._heard[view], self._introduced = self._now, True
                 if kind == "echo":
+                    for other in [
+                        name for name, at in self._heard.items() if self._now - at > GONE
+                    ]:
+                        del self._views[other], self._heard[other]
                     # Numbers from another page of the same kernel may be older, never newer.
                     frame = min(int(content.get("frame", 0)), self._sent)
                     self._echoed = max(self._echoed, frame)

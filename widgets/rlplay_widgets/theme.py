@@ -20,6 +20,7 @@ __all__ = [
     "RGB",
     "STATES",
     "Palette",
+    "count",
     "duration",
     "escape",
     "message_html",
@@ -177,10 +178,15 @@ def number(value: float | None, digits: int = 0) -> str:
     return f"{value:,.{digits}f}".replace(",", "\u202f")
 
 
+def count(value: int) -> str:
+    """Write a count: in full up to ten million, then in millions."""
+    return number(value) if value < 10_000_000 else f"{number(value / 1e6, 1)}\u202fM"
+
+
 def duration(seconds: float | None) -> str:
-    """Write seconds as 1:05 or 2:01:05."""
+    """Write seconds as 1:05 (minutes and seconds) or 2 h 01 (hours and minutes)."""
     if seconds is None or seconds != seconds:
         return NOTHING
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{hours}\u202fh\u202f{minutes:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["ENDINGS", "EVENTS", "SnakeConfig", "SnakeRewards"]
+__all__ = ["CLASSIC", "ENDINGS", "EVENTS", "SnakeConfig", "SnakeRewards"]
 
 #: How an episode can end; the order gives the codes.
 ENDINGS: Final = ("wall", "self", "starvation", "won", "truncated")
@@ -20,14 +20,14 @@ class SnakeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     grid_size: int = Field(
-        10,
+        default=10,
         ge=4,
         le=64,
         description="width and height of the board",
         json_schema_extra={"unit": "cells", "group": "board"},
     )
     starvation_limit: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=1_000_000,
         description="steps without an apple after which the snake starves; "
@@ -35,40 +35,40 @@ class SnakeConfig(BaseModel):
         json_schema_extra={"unit": "steps", "group": "board"},
     )
     max_steps: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=1_000_000_000,
         description="steps after which an episode is cut (truncated, not ended); none means never",
         json_schema_extra={"unit": "steps", "group": "board"},
     )
     frame: Literal["absolute", "egocentric"] = Field(
-        "egocentric",
+        default="egocentric",
         description="absolute keeps the board upright; egocentric turns all that is seen so that "
         "forward is up, a symmetry that the network need not learn",
         json_schema_extra={"unit": "", "group": "numbers"},
     )
     food: bool = Field(
-        True,
+        default=True,
         description="see where the food lies, relative to the head",
         json_schema_extra={"unit": "", "group": "numbers"},
     )
     direction: bool = Field(
-        True,
+        default=True,
         description="see which way the snake heads; left out when egocentric",
         json_schema_extra={"unit": "", "group": "numbers"},
     )
     hunger: bool = Field(
-        True,
+        default=True,
         description="see the steps since the last apple, over the starvation limit",
         json_schema_extra={"unit": "", "group": "numbers"},
     )
     length: bool = Field(
-        True,
+        default=True,
         description="see the snake's length, over the number of cells",
         json_schema_extra={"unit": "", "group": "numbers"},
     )
     seg_size: int = Field(
-        0,
+        default=0,
         ge=0,
         le=64,
         description="see this many body segments, spread evenly behind the head, the tail last; "
@@ -76,7 +76,7 @@ class SnakeConfig(BaseModel):
         json_schema_extra={"unit": "segments", "group": "numbers"},
     )
     vision: int = Field(
-        5,
+        default=5,
         ge=-1,
         le=20,
         description="which cells the channels show: 0 the neighbours, k the square that reaches k "
@@ -84,25 +84,26 @@ class SnakeConfig(BaseModel):
         json_schema_extra={"unit": "cells", "group": "window"},
     )
     danger: Literal["off", "binary", "lifetime"] = Field(
-        "off",
+        default="off",
         description="channel of all that blocks: binary is 1 for wall and body; lifetime is 1 for "
-        "wall and, for body, the moves until the cell is free over the length",
+        "wall and, for body, 0.3 to 1 with the moves until the cell is free over the length",
         json_schema_extra={"unit": "", "group": "window"},
     )
     wall: bool = Field(
-        True,
+        default=True,
         description="channel of the cells outside the board",
         json_schema_extra={"unit": "", "group": "window"},
     )
     body: Literal["off", "occupied", "lifetime"] = Field(
-        "lifetime",
+        default="lifetime",
         description="channel of the snake's body: occupied is 0 or 1; lifetime is the moves until "
         "the cell is free over the length, which lets an agent plan around its own tail",
         json_schema_extra={"unit": "", "group": "window"},
     )
-    food_channel: bool = Field(
-        True,
-        description="channel of the food",
+    food_channel: Literal["off", "own", "body"] = Field(
+        default="body",
+        description="the food in the window: own is a channel with 1 for the food; body puts it "
+        "into the body's channel as -1, which spares the network a channel",
         json_schema_extra={"unit": "", "group": "window"},
     )
 
@@ -111,7 +112,14 @@ class SnakeConfig(BaseModel):
         """Refuse an observation without a single number."""
         numbers = self.food or self.hunger or self.length or self.seg_size
         direction = self.direction and self.frame == "absolute"
-        channels = self.danger != "off" or self.wall or self.body != "off" or self.food_channel
+        if self.food_channel == "body" and self.body == "off":
+            raise ValueError(
+                "food_channel = 'body' needs a body channel; set body, or food_channel to 'own' or "
+                "'off'"
+            )
+        channels = (
+            self.danger != "off" or self.wall or self.body != "off" or self.food_channel == "own"
+        )
         if not (numbers or direction or channels or self.vision == -1):
             raise ValueError("the snake sees nothing; switch on at least one of food or wall")
         return self
@@ -122,67 +130,81 @@ class SnakeConfig(BaseModel):
         return self.grid_size**2 if self.starvation_limit is None else self.starvation_limit
 
 
+#: Fifteen numbers, as snake was mostly taught: food, direction, hunger, three segments, and the
+#: danger on the four neighbours.
+CLASSIC: Final[dict[str, Any]] = {
+    "frame": "absolute",
+    "vision": 0,
+    "danger": "binary",
+    "wall": False,
+    "body": "off",
+    "food_channel": "off",
+    "length": False,
+    "seg_size": 3,
+}
+
+
 class SnakeRewards(BaseModel):
     """What a step pays: `step`, plus the value of each event that happened in it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     apple: float = Field(
-        1.0,
+        default=1.0,
         ge=-1000,
         le=1000,
         description="eating an apple",
         json_schema_extra={"unit": "reward", "group": "goals"},
     )
     win: float = Field(
-        5.0,
+        default=5.0,
         ge=-1000,
         le=1000,
         description="filling the whole board, on top of the last apple",
         json_schema_extra={"unit": "reward", "group": "goals"},
     )
     death_wall: float = Field(
-        -1.0,
+        default=-1.0,
         ge=-1000,
         le=1000,
         description="leaving the board",
         json_schema_extra={"unit": "reward", "group": "deaths"},
     )
     death_self: float = Field(
-        -1.0,
+        default=-1.0,
         ge=-1000,
         le=1000,
         description="running into the own body",
         json_schema_extra={"unit": "reward", "group": "deaths"},
     )
     death_starv: float = Field(
-        -0.5,
+        default=-0.5,
         ge=-1000,
         le=1000,
         description="starving",
         json_schema_extra={"unit": "reward", "group": "deaths"},
     )
     step: float = Field(
-        -0.001,
+        default=-0.001,
         ge=-1000,
         le=1000,
         description="every step",
         json_schema_extra={"unit": "reward", "group": "steps"},
     )
     step_times_hunger: bool = Field(
-        False,
+        default=False,
         description="multiply the value of a step by hunger + 1",
         json_schema_extra={"unit": "", "group": "steps"},
     )
     closer: float = Field(
-        0.0,
+        default=0.0,
         ge=-1000,
         le=1000,
         description="coming closer to the food (not paid on eating or dying)",
         json_schema_extra={"unit": "reward", "group": "steps"},
     )
     farther: float = Field(
-        0.0,
+        default=0.0,
         ge=-1000,
         le=1000,
         description="moving away from the food (not paid on eating or dying)",

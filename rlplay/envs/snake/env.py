@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel
 
 from rlplay.config import validated
-from rlplay.envs.base import BaseEnvironment
+from rlplay.envs.base import BaseEnvironment, VectorEnvironment
 from rlplay.envs.rewards import HUNGER_VALUE, event_values
 from rlplay.envs.snake.config import ENDINGS, EVENTS, SnakeConfig, SnakeRewards
 from rlplay.envs.vector import checked_num_envs, checked_seed, episode_seeds
@@ -51,7 +50,7 @@ _DX: Final = (0, 1, 0, -1)
 _DY: Final = (-1, 0, 1, 0)
 
 
-class _Outputs:
+class Outputs:
     """The arrays that one vector step fills, and what is made of them for the caller."""
 
     def __init__(self, num_boards: int, observation_size: int) -> None:
@@ -73,7 +72,7 @@ class _Outputs:
         flags = self.codes.view(np.bool_)
         self.terminated, self.truncated = flags[kernels.TERMINATED], flags[kernels.TRUNCATED]
         self.ended = flags[kernels.ENDED]
-        self.endings = self.codes[kernels.ENDING]
+        #: What happened, one bit for each of `EVENTS`.
         self.events = self.codes[kernels.EVENTS].view(np.uint8)
         names = kernels.NUMBER_ROWS
         #: What a reward may look at, as it stood at the end of the step.
@@ -83,7 +82,7 @@ class _Outputs:
         self.final_infos: dict[str, Any] = {name: self.facts[name] for name in names[:4]}
         self.final_infos["episode_seed"] = self.longs[kernels.SEED_AT_END]
         self.final_infos["won"] = flags[kernels.WON]
-        self.final_infos["ending"] = self.endings
+        self.final_infos["ending"] = self.codes[kernels.ENDING]
         self.final_infos["death_reason"] = self.death_reasons
 
 
@@ -131,7 +130,7 @@ class Boards:
         stamps = np.zeros(offsets.shape[1], np.int32)
         self._arrays = (self.records, self.grids, self.trails, settings, layout, offsets, stamps)
         # Two sets in turn: what a step returned stays as it is during the next step.
-        self._outputs = [_Outputs(num_boards, self.observation_size) for _ in range(2)]
+        self._outputs = [Outputs(num_boards, self.observation_size) for _ in range(2)]
         self.values = np.zeros(HUNGER_VALUE + 1)
 
         outputs = self._outputs[0]
@@ -149,7 +148,7 @@ class Boards:
             outputs.rewards,
         )
 
-    def start(self, episode_seeds: NDArray[np.int64], *, reseed: bool) -> _Outputs:
+    def start(self, episode_seeds: NDArray[np.int64], *, reseed: bool) -> Outputs:
         """Begin an episode on every board.
 
         Args:
@@ -159,12 +158,12 @@ class Boards:
         Returns:
             The arrays, with the first observations.
         """
-        outputs = self._outputs.pop()
-        self._outputs.insert(0, outputs)
+        outputs = self._outputs[-1]
         self._start_boards(episode_seeds, reseed, *self._arrays, *outputs.of_start)
+        self._outputs.reverse()
         return outputs
 
-    def step(self, actions: ArrayLike, autoreset: bool) -> _Outputs:
+    def step(self, actions: ArrayLike, autoreset: bool) -> Outputs:
         """Step every board.
 
         Args:
@@ -184,8 +183,7 @@ class Boards:
                 f"{array.dtype} of shape {array.shape}."
             )
         array = np.ascontiguousarray(array, np.int64)
-        outputs = self._outputs.pop()
-        self._outputs.insert(0, outputs)
+        outputs = self._outputs[-1]
         num_ended = self._step_boards(
             array, autoreset, *self._arrays, *outputs.of_step, self.values, outputs.rewards
         )
@@ -195,6 +193,7 @@ class Boards:
                 f"Action {array[board]} of board {board} does not exist. "
                 "Allowed: 0 (straight), 1 (turn right), 2 (turn left)."
             )
+        self._outputs.reverse()
         outputs.num_ended = num_ended
         return outputs
 
@@ -447,7 +446,7 @@ class SnakeEnv(BaseEnvironment):
         self._has_stream = bool(state["has_stream"])
 
 
-class SnakeVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.int64], Any]):
+class SnakeVectorEnv(VectorEnvironment):
     """Snake on many boards, stepped by one compiled call; a board that ends begins anew at once.
 
     The arrays that a step returns, those in its infos included, stay as they are during the next
@@ -463,8 +462,7 @@ class SnakeVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.
         "render_modes": [],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
-    event_names: ClassVar[tuple[str, ...]] = EVENTS
-    ending_names: ClassVar[tuple[str, ...]] = ENDINGS
+    event_names = EVENTS
 
     def __init__(
         self,
@@ -504,8 +502,8 @@ class SnakeVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.
             ConfigError: For a seed that is negative or no whole number, or a list of another
                 length.
         """
-        super().reset(seed=seed if isinstance(seed, int) and seed >= 0 else None)
         seeds = episode_seeds(seed, self.num_envs, self.np_random)
+        super().reset(seed=None if seed is None else int(seeds[0]))
         outputs = self._boards.start(seeds, reseed=True)
         self._running = True
         return outputs.observations, outputs.infos.copy()
@@ -553,6 +551,11 @@ class SnakeVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.
             outputs.truncated,
             infos,
         )
+
+    @property
+    def ending_names(self) -> tuple[str, ...]:
+        """How an episode can end."""
+        return ENDINGS
 
     def set_rewards(self, reward_config: dict[str, Any]) -> None:
         """Change what events pay from the next step on; values left out keep theirs.

@@ -158,10 +158,10 @@ def observation_blocks(config: SnakeConfig) -> tuple[Block, ...]:
             )
         )
 
-    def channel(name: str, meaning: str, what: str) -> Block:
-        return Block(name, meaning, 0.0, 1.0, tuple(f"{what}: {cell}" for cell in where), True)
+    def channel(name: str, meaning: str, what: str, low: float = 0.0) -> Block:
+        return Block(name, meaning, low, 1.0, tuple(f"{what}: {cell}" for cell in where), True)
 
-    lifetime = "the moves until the cell is free, over the length"
+    lifetime = f"from {LIFETIME_FLOOR} to 1 with the moves until the cell is free, over the length"
     if config.vision == -1:
         blocks.append(channel("head", "1 where the head is", "head"))
     if config.danger == "binary":
@@ -170,14 +170,20 @@ def observation_blocks(config: SnakeConfig) -> tuple[Block, ...]:
         blocks.append(channel("danger", f"1 for wall; for body, {lifetime}", "danger"))
     if config.wall:
         blocks.append(channel("wall", "1 outside the board", "wall"))
-    if config.body == "occupied":
-        blocks.append(channel("body", "1 for body", "body"))
-    elif config.body == "lifetime":
-        blocks.append(channel("body", f"for body, {lifetime}", "body"))
-    if config.food_channel:
+    if config.body != "off":
+        meaning = "1 for body" if config.body == "occupied" else f"for body, {lifetime}"
+        if config.food_channel == "body":
+            blocks.append(channel("body", f"{meaning}; -1 for the food", "body or food", -1.0))
+        else:
+            blocks.append(channel("body", meaning, "body"))
+    if config.food_channel == "own":
         blocks.append(channel("food_channel", "1 for the food", "food"))
     return tuple(blocks)
 
+
+#: What a body cell shows at the very least in a channel of lifetimes: even the tail's cell, which
+#: becomes free with the next move, stands out from a free one.
+LIFETIME_FLOOR: Final = 0.3
 
 #: A stamp that no cell has.
 NO_STAMP: Final = -3
@@ -199,6 +205,7 @@ LAYOUT: Final = np.dtype(
         ("wall", np.int64),
         ("body", np.int64),
         ("body_lifetime", np.int64),
+        ("food_in_body", np.int64),
         ("food_channel", np.int64),
     ]
 )
@@ -219,6 +226,7 @@ def make_layout(config: SnakeConfig) -> tuple[NDArray[Any], int]:
     layout["seg_size"] = config.seg_size
     layout["danger_lifetime"] = config.danger == "lifetime"
     layout["body_lifetime"] = config.body == "lifetime"
+    layout["food_in_body"] = config.food_channel == "body"
     for name in (
         "food", "direction", "hunger", "length", "segments",
         "head", "danger", "wall", "body", "food_channel",
@@ -295,12 +303,23 @@ def write_segments(
 
 @inlined
 def shade(
-    stamp: np.int32, tail: np.int32, cap: np.int32, divisor: np.float32, special: np.int32
+    stamp: np.int32,
+    tail: np.int32,
+    cap: np.int32,
+    divisor: np.float32,
+    floor: np.float32,
+    special: np.int32,
+    mark: np.float32,
 ) -> np.float32:
-    """Turn one cell into a number: 1 for the special stamp, else its capped lifetime, divided."""
+    """Turn one cell into a number.
+
+    The special stamp gives its mark, a free cell 0, and a body cell something from `floor` up to 1
+    that grows with its capped lifetime.
+    """
     lifetime = max(np.int32(stamp - tail), np.int32(0))
-    value = np.float32(min(lifetime, cap)) / divisor
-    return np.float32(1.0) if stamp == special else value
+    share = np.float32(min(lifetime, cap)) / divisor
+    value = floor + (np.float32(1.0) - floor) * share if share > 0 else np.float32(0.0)
+    return mark if stamp == special else value
 
 
 @inlined
@@ -309,13 +328,15 @@ def write_channel(
     tail: np.int32,
     cap: np.int32,
     divisor: np.float32,
+    floor: np.float32,
     special: np.int32,
+    mark: np.float32,
     at: Whole,
     out: NDArray[np.float32],
 ) -> None:
     """Write one channel; every channel is the same formula with other numbers (see `shade`)."""
     for j in range(np.uintp(stamps.size)):
-        out[np.uintp(at) + j] = shade(stamps[j], tail, cap, divisor, special)
+        out[np.uintp(at) + j] = shade(stamps[j], tail, cap, divisor, floor, special, mark)
 
 
 @inlined
@@ -381,19 +402,24 @@ def observe_board(
     tail = np.int32(board.clock - board.length)
     nothing, one, unit = np.int32(0), np.int32(1), np.float32(1.0)
     wall, food, none = np.int32(WALL), np.int32(FOOD), np.int32(NO_STAMP)
+    zero, floor = np.float32(0.0), np.float32(LIFETIME_FLOOR)
+    share = np.float32(length)
     if layout.danger >= 0:
         at = start + layout.danger
         if layout.danger_lifetime:
-            write_channel(stamps, tail, length, np.float32(length), wall, at, out)
+            write_channel(stamps, tail, length, share, floor, wall, unit, at, out)
         else:
-            write_channel(stamps, tail, one, unit, wall, at, out)
+            write_channel(stamps, tail, one, unit, zero, wall, unit, at, out)
     if layout.wall >= 0:
-        write_channel(stamps, tail, nothing, unit, wall, start + layout.wall, out)
+        at = start + layout.wall
+        write_channel(stamps, tail, nothing, unit, zero, wall, unit, at, out)
     if layout.body >= 0:
         at = start + layout.body
+        special, mark = (food, -unit) if layout.food_in_body else (none, zero)
         if layout.body_lifetime:
-            write_channel(stamps, tail, length, np.float32(length), none, at, out)
+            write_channel(stamps, tail, length, share, floor, special, mark, at, out)
         else:
-            write_channel(stamps, tail, one, unit, none, at, out)
+            write_channel(stamps, tail, one, unit, zero, special, mark, at, out)
     if layout.food_channel >= 0:
-        write_channel(stamps, tail, nothing, unit, food, start + layout.food_channel, out)
+        at = start + layout.food_channel
+        write_channel(stamps, tail, nothing, unit, zero, food, unit, at, out)

@@ -7,7 +7,7 @@ import traitlets as t
 
 from rlplay.training.monitor import Snapshot
 from rlplay_widgets.scene import Frame
-from rlplay_widgets.theme import NOTHING, duration, number, static
+from rlplay_widgets.theme import NOTHING, count, duration, number, static
 
 __all__ = ["NumbersPanel"]
 
@@ -15,7 +15,7 @@ __all__ = ["NumbersPanel"]
 TILES = (
     ("score", "Score now", "Score of the running episode on the board that is shown"),
     ("best", "Best", "Highest score of an episode so far"),
-    ("mean", "Mean of last 100", "Mean score of the last 100 episodes"),
+    ("mean", "Mean of 100", "Mean score of the last 100 episodes"),
     ("episode", "Episodes", "Episodes ended so far, on all boards"),
     ("steps", "Steps", "Environment steps so far, on all boards"),
     ("speed", "Steps/s", "Environment steps in a second, on all boards"),
@@ -68,8 +68,8 @@ def _values(snapshot: Snapshot) -> dict[str, str]:
         "score": _score(snapshot.current_score) if begun else NOTHING,
         "best": _score(snapshot.best_score),
         "mean": number(snapshot.avg_score, 1),
-        "episode": number(snapshot.episode) if begun else NOTHING,
-        "steps": number(snapshot.total_steps) if begun else NOTHING,
+        "episode": count(snapshot.episode) if begun else NOTHING,
+        "steps": count(snapshot.total_steps) if begun else NOTHING,
         "speed": number(snapshot.steps_per_second) if moving else NOTHING,
         "elapsed": duration(snapshot.elapsed) if begun else NOTHING,
         "left": duration(snapshot.time_left) if moving else NOTHING,

@@ -15,39 +15,33 @@ function clock(seconds) {
   return minutes ? `${minutes}:${String(Math.floor(seconds % 60)).padStart(2, "0")}` : `${+seconds.toPrecision(3)} s`;
 }
 
+const LINES = [
+  { name: "score", words: "mean", color: "--rlplay-mean", width: 2.5 },
+  { name: "best", words: "best", color: "--rlplay-best", width: 1.5, dash: [6, 4] },
+];
+
+function make(tag, name, words = "") {
+  const element = document.createElement(tag);
+  element.className = name;
+  element.textContent = words;
+  return element;
+}
+
 function render({ model, el }) {
-  const box = document.createElement("div");
-  const head = document.createElement("div");
-  const title = document.createElement("span");
-  const choice = document.createElement("div");
-  const plot = document.createElement("div");
-  const hint = document.createElement("p");
-  box.className = "rlplay-chart";
-  head.className = "rlplay-chart-head";
-  title.textContent = "Score";
-  choice.className = "rlplay-axis";
+  const box = make("div", "rlplay-chart");
+  const head = make("div", "rlplay-chart-head");
+  const legend = make("div", "rlplay-legend");
+  const choice = make("div", "rlplay-axis");
+  const plot = make("div", "rlplay-plot");
+  const hint = make("p", "rlplay-hint", "The curve begins with the first episodes that end.");
   choice.setAttribute("role", "group");
   choice.setAttribute("aria-label", "What the curve runs over");
-  plot.className = "rlplay-plot";
   plot.setAttribute("role", "img");
-  hint.className = "rlplay-hint";
-  hint.textContent = "The curve begins with the first episodes that end.";
-  head.append(title, choice);
+  plot.title = "Drag to look closer, double click to see all";
   plot.append(hint);
+  head.append(make("span", "rlplay-chart-title", "Score"), legend, choice);
   box.append(head, plot);
   el.append(box);
-
-  const buttons = [["steps", "steps"], ["elapsed", "time"]].map(([axis, words]) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = words;
-    button.onclick = () => {
-      model.set("axis", axis);
-      model.save_changes();
-    };
-    choice.append(button);
-    return [axis, button];
-  });
 
   // Points so far, one array a column, and the best score up to each.
   let points = { steps: [], elapsed: [], score: [], best: [] };
@@ -55,75 +49,105 @@ function render({ model, el }) {
   let chart = null;
   let queued = 0;
 
-  const color = (name) => () => getComputedStyle(box).getPropertyValue(name).trim() || "gray";
-  const data = () => [points[model.get("axis")], points.best, points.score];
+  const axes = [["steps", "steps"], ["elapsed", "time"]].map(([axis, words]) => {
+    const button = make("button", "", words);
+    button.type = "button";
+    button.onclick = () => {
+      model.set("axis", axis);
+      model.save_changes();
+    };
+    choice.append(button);
+    return { axis, button };
+  });
+  const entries = LINES.map(({ words, color, dash }, i) => {
+    const button = make("button", dash ? "rlplay-dashed" : "");
+    const mark = make("i", "");
+    const value = make("b", "");
+    button.type = "button";
+    button.title = "Show or hide this line";
+    button.style.setProperty("--line", `var(${color})`);
+    button.setAttribute("aria-pressed", "true");
+    mark.setAttribute("aria-hidden", "true");
+    button.append(mark, words, value);
+    button.onclick = () => {
+      const shown = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(shown));
+      chart?.setSeries(i + 1, { show: shown });
+    };
+    legend.append(button);
+    return { button, value };
+  });
 
-  const axis = (values, size) => ({
+  const color = (name) => () => getComputedStyle(box).getPropertyValue(name).trim() || "gray";
+  const data = () => [points[model.get("axis")], ...LINES.map(({ name }) => points[name])];
+  const below = (x) => (model.get("axis") === "steps" ? short(x) : clock(x));
+  const size = () => ({
+    width: Math.max(120, Math.floor(plot.clientWidth)),
+    height: Math.max(90, Math.floor(plot.clientHeight)),
+  });
+  const resize = () => chart?.setSize(size());
+
+  // The legend says the newest values, or those under the cursor.
+  const say = () => {
+    const index = chart?.cursor.idx ?? points.score.length - 1;
+    LINES.forEach(({ name }, i) => {
+      const value = points[name][index] ?? null;
+      entries[i].value.textContent = value === null ? "" : String(+value.toFixed(1));
+    });
+  };
+
+  const axis = (values, extent) => ({
     stroke: color("--rlplay-quiet"),
     font: FONT,
-    size,
+    size: extent,
     gap: 4,
     grid: { stroke: color("--rlplay-grid"), width: 1 },
     ticks: { show: false },
     values: (_, splits) => splits.map((split) => (split === null ? "" : values(split))),
   });
-  const line = (label, stroke, extra) => ({
-    label,
-    stroke: color(stroke),
-    width: 2,
-    points: { show: false },
-    value: (_, value) => (value === null || value === undefined ? "–" : String(+value.toFixed(2))),
-    ...extra,
-  });
-  const wide = () => Math.max(160, Math.floor(plot.clientWidth));
-  const legendHeight = () => chart?.root.querySelector(".u-legend")?.offsetHeight ?? 26;
-  const high = () => Math.max(110, Math.floor(plot.clientHeight - legendHeight()));
 
   const build = () => {
-    chart?.destroy();
     chart = new uPlot(
       {
-        width: wide(),
-        height: high(),
-        padding: [10, 12, 0, 0],
+        ...size(),
+        padding: [8, 14, 0, 0],
         cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
-        legend: { live: true },
+        legend: { show: false },
         scales: {
-          x: { time: false, range: (_, low, top) => [low, top > low ? top : low + 1] },
+          x: { time: false, range: (_, low, top) => [zoomed ? low : 0, Math.max(top, low + 1e-6)] },
           y: { range: (_, low, top) => [Math.min(0, low ?? 0), Math.max(1, (top ?? 1) * 1.06)] },
         },
-        axes: [
-          axis((x) => (model.get("axis") === "steps" ? short(x) : clock(x)), 26),
-          axis(short, 44),
-        ],
+        axes: [axis(below, 24), axis(short, 40)],
         series: [
-          { label: "at", value: (_, x) => (x === null || x === undefined ? "–" : model.get("axis") === "steps" ? short(x) : clock(x)) },
-          line("best so far", "--rlplay-best", { dash: [6, 4], width: 1.5, paths: uPlot.paths.stepped({ align: 1 }) }),
-          line("mean", "--rlplay-mean", { width: 2.5 }),
+          {},
+          ...LINES.map((line, i) => ({
+            label: line.words,
+            stroke: color(line.color),
+            width: line.width,
+            dash: line.dash,
+            points: { show: false },
+            paths: line.dash && uPlot.paths.stepped({ align: 1 }),
+            show: entries[i].button.getAttribute("aria-pressed") === "true",
+          })),
         ],
         hooks: {
-          setSelect: [(u) => { zoomed = u.select.width > 0; }],
-          ready: [(u) => u.over.addEventListener("dblclick", () => { zoomed = false; draw(); })],
+          setCursor: [say],
+          setSelect: [(u) => { zoomed ||= u.select.width > 0; }],
         },
       },
       data(),
       plot,
     );
-    resize();
+    chart.over.addEventListener("dblclick", () => {
+      zoomed = false;
+      soon();
+    });
   };
-
-  const resize = () => chart?.setSize({ width: wide(), height: high() });
 
   const draw = () => {
     queued = 0;
     const count = points.score.length;
     box.classList.toggle("rlplay-empty", count === 0);
-    plot.setAttribute(
-      "aria-label",
-      count === 0
-        ? "Score curve, empty so far"
-        : `Score curve: mean ${+points.score.at(-1)?.toFixed(1)}, best ${points.best.at(-1)}`,
-    );
     if (count === 0) {
       chart?.destroy();
       chart = null;
@@ -133,6 +157,13 @@ function render({ model, el }) {
       chart.setData(data(), !zoomed);
       if (zoomed) chart.redraw();
     }
+    plot.setAttribute(
+      "aria-label",
+      count === 0
+        ? "Score curve, empty so far"
+        : `Score curve: mean ${(points.score.at(-1) ?? 0).toFixed(1)}, best ${points.best.at(-1)}`,
+    );
+    say();
   };
   const soon = () => { queued ||= requestAnimationFrame(draw); };
 
@@ -142,27 +173,31 @@ function render({ model, el }) {
       zoomed = false;
     }
     if (content.count) {
-      const [view] = buffers;
+      const view = buffers[0];
       const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
       const numbers = new Float64Array(bytes);
-      const row = Object.fromEntries(
-        content.columns.map((name, i) => [name, numbers.subarray(i * content.count, (i + 1) * content.count)]),
-      );
+      const row = (name) => {
+        const first = content.columns.indexOf(name) * content.count;
+        return numbers.subarray(first, first + content.count);
+      };
+      const [steps, elapsed, score, top] = ["steps", "elapsed", "score", "score_max"].map(row);
       const known = (x) => (Number.isNaN(x) ? null : x);
       let best = points.best.at(-1) ?? null;
       for (let i = 0; i < content.count; i += 1) {
-        const top = known(row.score_max[i]) ?? known(row.score[i]);
-        best = best === null ? top : Math.max(best, top ?? best);
-        points.steps.push(row.steps[i]);
-        points.elapsed.push(row.elapsed[i]);
-        points.score.push(known(row.score[i]));
+        const highest = known(top[i]) ?? known(score[i]);
+        best = best === null ? highest : Math.max(best, highest ?? best);
+        points.steps.push(steps[i]);
+        points.elapsed.push(elapsed[i]);
+        points.score.push(known(score[i]));
         points.best.push(best);
       }
     }
     soon();
   };
   const turn = () => {
-    for (const [name, button] of buttons) button.setAttribute("aria-pressed", String(name === model.get("axis")));
+    for (const { axis: name, button } of axes) {
+      button.setAttribute("aria-pressed", String(name === model.get("axis")));
+    }
     zoomed = false;
     soon();
   };

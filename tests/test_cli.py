@@ -1,0 +1,582 @@
+"""The command line, as a person types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rlplay.agents import AGENT_REGISTRY
+from rlplay.cli import lab, library, machine, main
+from rlplay.cli import train as train_command
+from rlplay.cli.lab import copy_notebooks
+from rlplay.cli.library import text_frame
+from rlplay.config import RunConfig, get_default_config
+from rlplay.envs import ENV_REGISTRY, create_env
+from rlplay.storage import StorageManager
+
+TINY = ["--steps", "2000", "--num-envs", "16", "--network", "8", "--env.grid-size", "4", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Give the models folder and the id of a short run, trained by the command line."""
+    folder = tmp_path_factory.mktemp("trained") / "models"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RLPLAY_MODELS", str(folder))
+        assert main(["train", *TINY, "--name", "tiny", "--run-id", "tiny-1"]) == 0
+    return SimpleNamespace(folder=folder, run_id="tiny-1")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Catch what `rlplay train` would train."""
+    caught = []
+
+    def instead(config, **options):
+        caught.append((config, options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_command, "train", instead)
+    monkeypatch.setattr(train_command, "sessions", list)
+
+    def ask(*words):
+        assert main(["train", *words]) == 130
+        return caught[-1][0]
+
+    ask.options = lambda: caught[-1][1]
+    return ask
+
+
+def fails(capsys, *words):
+    """Run what must be refused; give the one line that says why."""
+    assert main(list(words)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("rlplay: ")
+    return captured.err
+
+
+# train: flags
+
+
+def test_help_explains_every_option_of_every_algorithm_from_its_declaration(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["train", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    spec = ENV_REGISTRY["snake"]
+    parts = [("", agent.hyperparameters) for agent in AGENT_REGISTRY.values()]
+    parts += [("env.", spec.config_model), ("reward.", spec.reward_model)]
+    for prefix, model in parts:
+        for name, field in model.model_fields.items():
+            assert f"--{prefix}{name.replace('_', '-')}" in text
+            assert " ".join(field.description.split()) in text, name
+    for name in RunConfig.model_fields.keys() - {*train_command._SPECIAL}:
+        assert f"--{name.replace('_', '-')}" in text
+
+
+def test_help_shows_range_unit_and_the_default_of_the_chosen_algorithm(capsys):
+    assert main(["train", "--algo", "dqn", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    discount = get_default_config("dqn").hyperparams["discount"]
+    assert "worth of a reward one step later (0 to 1;" in text
+    assert f"default: {discount:g})" in text
+    assert "(4 to 64; cells; default: 10)" in text
+    assert text.index("dqn: learning") < text.index("with --algo ppo: learning")
+
+
+@pytest.mark.parametrize(
+    ("words", "part", "name", "value"),
+    [
+        (["--seed", "7"], None, "seed", 7),
+        (["--steps", "1e6"], None, "total_steps", 1_000_000),
+        (["--total-steps", "12_000"], None, "total_steps", 12_000),
+        (["--name", "123"], None, "name", "123"),
+        (["--num-threads", "none"], None, "num_threads", None),
+        (["--num-threads", "2"], None, "num_threads", 2),
+        (["--device", "cpu"], None, "device", "cpu"),
+        (["--learning-rate", "3e-4"], "hyperparams", "learning_rate", 3e-4),
+        (["--learning-rate=3e-4"], "hyperparams", "learning_rate", 3e-4),
+        (["--kl-limit", "none"], "hyperparams", "kl_limit", None),
+        (["--kl-limit", "0.02"], "hyperparams", "kl_limit", 0.02),
+        (["--algo", "dqn", "--no-dueling"], "hyperparams", "dueling", False),
+        (["--algo", "dqn", "--dueling"], "hyperparams", "dueling", True),
+        (["--env.grid-size", "8"], "env_config", "grid_size", 8),
+        (["--env.no-hunger"], "env_config", "hunger", False),
+        (["--env.frame", "absolute"], "env_config", "frame", "absolute"),
+        (["--env.danger", "off"], "env_config", "danger", "off"),
+        (["--env.vision", "-1"], "env_config", "vision", -1),
+        (["--reward.death-wall", "-2"], "reward_config", "death_wall", -2.0),
+        (["--reward.step=-1e-3"], "reward_config", "step", -1e-3),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_flags_reach_the_config(asked, words, part, name, value):
+    config = asked(*words)
+    found = getattr(config, name) if part is None else getattr(config, part)[name]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_without_flags_it_is_the_default_config(asked):
+    assert asked() == get_default_config("ppo", "snake")
+    assert asked.options() == {"seconds": None, "progress": True}
+    assert asked("--algo", "dqn", "--seconds", "1.5", "--quiet") == get_default_config("dqn")
+    assert asked.options() == {"seconds": 1.5, "progress": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [
+        ("192,64:tanh", [(192, "relu"), (64, "tanh")]),
+        ("none", []),
+        ('[{"units": 8, "activation": "sigmoid"}]', [(8, "sigmoid")]),
+    ],
+)
+def test_the_network(asked, text, layers):
+    network = asked("--network", text).network_config["layers"]
+    assert [(layer["units"], layer["activation"]) for layer in network] == layers
+
+
+def test_an_option_named_like_a_flag_of_every_run_keeps_its_full_name(asked, monkeypatch):
+    from pydantic import Field
+
+    from rlplay.agents import register_agent
+    from rlplay.agents.ppo import PPO
+
+    class Options(PPO.Hyperparameters):
+        seed: int = Field(3, ge=0, description="a second seed")
+
+    monkeypatch.setitem(AGENT_REGISTRY, "twin", None)
+    register_agent("twin")(type("Twin", (PPO,), {"Hyperparameters": Options}))
+    config = asked("--algo", "twin", "--seed", "1", "--hyperparams.seed", "2")
+    assert (config.seed, config.hyperparams["seed"]) == (1, 2)
+
+
+# train: files
+
+
+def write(path, values):
+    path.write_text(values if isinstance(values, str) else json.dumps(values), encoding="utf-8")
+    return str(path)
+
+
+def test_a_file_of_options_lies_between_defaults_and_flags(asked, tmp_path):
+    path = write(
+        tmp_path / "some.json",
+        {"algo": "dqn", "seed": 5, "env_config": {"grid_size": 6, "food": False}},
+    )
+    config = asked("--config", path, "--env.grid-size", "7")
+    expected = get_default_config("dqn").replace(seed=5, env_config={"grid_size": 7, "food": False})
+    assert config == expected
+
+
+def test_the_config_of_a_saved_run_makes_another_one_like_it(asked, trained):
+    path = trained.folder / "snake" / trained.run_id / "config.json"
+    config = asked("--config", str(path), "--seed", "9")
+    saved = StorageManager(trained.folder).load_config("snake", trained.run_id)
+    assert config.run_id is None
+    assert config == saved.replace(run_id=None, seed=9)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 2], "must hold a JSON object"),
+        ('{"seed": ', "is not JSON"),
+        ({"sed": 1}, "no option 'sed'"),
+        ({"format_version": 1, "seed": -1}, "seed"),
+        ({"env_name": "snak"}, "Did you mean 'snake'"),
+    ],
+    ids=str,
+)
+def test_a_bad_file_is_one_clear_line(capsys, tmp_path, values, message):
+    assert message in fails(capsys, "train", "--config", write(tmp_path / "x.json", values))
+
+
+# train: wrong input
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--algo", "pop"], "Did you mean 'ppo'"),
+        (["--env", "snaek"], "Did you mean 'snake'"),
+        (["--preset", "nothing"], "No preset 'nothing'"),
+        (["--config", "nowhere.json"], "Cannot read nowhere.json"),
+        (["--import", "no_such_module"], "No module 'no_such_module'"),
+        (["--grid-size", "8"], "Did you mean '--env.grid-size'"),
+        (["--clip", "0.1", "--algo", "dqn"], "no option '--clip' with dqn on snake"),
+        (["--learning-rate", "7"], "learning_rate = 7.0"),
+        (["--learning-rate", "fast"], "learning_rate = 'fast'"),
+        (["--seed", "1.5"], "seed = 1.5"),
+        (["--env.grid-size", "3"], "grid_size = 3"),
+        (["--env.frame", "round"], "frame = 'round'"),
+        (["--device", "gpu"], "device = 'gpu'"),
+        (["--network", "8,8:rellu"], "Did you mean 'relu'"),
+        (["--run-id", "../up"], "../up"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_input_is_one_clear_line(capsys, words, message):
+    assert message in fails(capsys, "train", "--quiet", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "--seconds", "0"], "0 is not above 0"),
+        (["train", "--seconds"], "expected one argument"),
+        (["train", "--network", "8,wide"], "'wide' is no layer"),
+        (["evaluate", "run", "--seeds", "5-1"], "'5-1' is no seed"),
+        (["evaluate"], "RUN"),
+        (["runs", "--wat"], "unrecognized arguments: --wat"),
+        (["dance"], "invalid choice: 'dance'"),
+        ([], "COMMAND"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_words_that_cannot_be_read(capsys, words, message):
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_models_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RLPLAY_MODELS", str(tmp_path / "file" / "models"))
+    assert "file" in fails(capsys, "train", *TINY)
+
+
+# a run's life
+
+
+def test_runs_lists_what_was_trained_and_where(trained, capsys, monkeypatch):
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    assert main(["runs"]) == 0
+    first, header, row = capsys.readouterr().out.splitlines()
+    assert first == f"Models folder: {trained.folder}"
+    assert header.split()[:3] == ["RUN", "NAME", "ALGO"]
+    assert row.split()[:4] == [trained.run_id, "tiny", "ppo", "snake"]
+    assert main(["runs", "--json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert run["run_id"] == trained.run_id
+    assert run["steps"] >= 1
+
+
+def test_no_runs_yet(capsys, models_folder):
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out == (
+        f"Models folder: {models_folder}\nNo runs yet. `rlplay train` makes one.\n"
+    )
+
+
+def test_a_broken_run_does_not_hide_the_others(trained, capsys, monkeypatch, tmp_path):
+    import shutil
+
+    models = tmp_path / "models"
+    shutil.copytree(trained.folder, models)
+    shutil.copytree(models / "snake" / trained.run_id, models / "snake" / "broken-1")
+    (models / "snake" / "broken-1" / "config.json").write_text("{")
+    monkeypatch.setenv("RLPLAY_MODELS", str(models))
+    assert main(["runs"]) == 0
+    captured = capsys.readouterr()
+    assert trained.run_id in captured.out
+    assert captured.err.startswith("broken-1 is broken: ")
+
+
+def test_evaluate(trained, capsys, monkeypatch):
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    assert main(["evaluate", trained.run_id, "--seeds", "1,5-7", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["seeds"] == [1, 5, 6, 7]
+    assert len(first["scores"]) == 4
+    assert main(["evaluate", trained.run_id, "--episodes", "10"]) == 0
+    assert "10 episodes, greedy\nscore   mean " in capsys.readouterr().out
+    assert main(["evaluate", trained.run_id, "--episodes", "3", "--sampled", "--env", "snake"]) == 0
+    assert "3 episodes, sampled" in capsys.readouterr().out
+
+
+def test_evaluate_what_is_not_there(trained, capsys, monkeypatch):
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    assert f"Did you mean '{trained.run_id}'" in fails(capsys, "evaluate", "tiny-2")
+
+
+def test_replay(trained, capsys, monkeypatch):
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    assert main(["replay", trained.run_id, "--list"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["ID", "EPISODE", "SCORE", "STEPS", "ENDING"]
+    assert rows
+    chosen = rows[0].split()[0]
+    assert main(["replay", trained.run_id, chosen]) == 0
+    text = capsys.readouterr().out
+    replay = StorageManager(trained.folder).load_replay("snake", trained.run_id, chosen)
+    assert text.count(f" of {replay.length:,}\n") == replay.length + 1
+    assert f"score {replay.score:g}, {replay.length:,} steps, {replay.ending}." in text
+
+
+def test_replay_without_an_id_is_the_best_one(trained, capsys, monkeypatch):
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    assert main(["replay", trained.run_id]) == 0
+    replays = StorageManager(trained.folder).list_replays("snake", trained.run_id)
+    best = max(replay["score"] for replay in replays)
+    assert f"score {best:g}, " in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_replay_on_a_terminal_draws_in_place(trained, capsys, monkeypatch):
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    waited = []
+    monkeypatch.setattr(library, "time", SimpleNamespace(sleep=waited.append))
+    assert main(["replay", trained.run_id, "--fps", "20"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("\x1b[2J\x1b[H")
+    assert set(waited) == {0.05}
+    assert len(waited) == text.count("\x1b[H")
+
+
+def test_a_frame_of_snake():
+    env = create_env("snake", grid_size=4)
+    env.reset(seed=1)
+    state = env.render_state()
+    lines = text_frame(state).splitlines()
+    assert len(lines) == 4 + 3
+    (head,) = state["snake_position"]
+    assert lines[1 + head["y"]][2 + 2 * head["x"]] == "@"
+    food = state["food_position"]
+    assert lines[1 + food["y"]][2 + 2 * food["x"]] == "*"
+
+
+def test_a_frame_of_any_other_environment():
+    assert text_frame({"place": [1, 2], "lamp": "on"}) == 'place: [1, 2]\nlamp: "on"'
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_cleanly_and_saves(models_folder, number):
+    words = ["train", "--num-envs", "512", "--network", "8", "--run-id", "long-1", "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rlplay", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    run = models_folder / "snake" / "long-1"
+    deadline = time.monotonic() + 120
+    while not (run / "metrics.jsonl").is_file():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert errors == ""
+    assert process.returncode == 130
+    assert output == f"Stopped, and saved: {run}\n"
+    assert StorageManager(models_folder).weights_exist("snake", "long-1")
+
+
+# your own environment
+
+
+GAME = """
+import numpy as np
+from gymnasium import spaces
+from rlplay import BaseEnvironment, register_env
+
+
+@register_env("coin")
+class Coin(BaseEnvironment):
+    '''Call the coin.'''
+
+    def __init__(self, config=None, rewards=None, *, render_mode=None):
+        super().__init__(config, rewards, render_mode=render_mode)
+        self.observation_space = spaces.Box(0.0, 1.0, (1,), np.float32)
+        self.action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.side = int(self.np_random.integers(2))
+        return np.array([self.side], np.float32), {"episode_seed": seed}
+
+    def step(self, action):
+        reward = float(action == self.side)
+        return np.array([self.side], np.float32), reward, True, False, {}
+
+    def render_state(self):
+        return {"side": self.side}
+"""
+
+
+def test_import_makes_your_own_environment_known(asked, tmp_path, monkeypatch):
+    (tmp_path / "my_coin_game.py").write_text(GAME)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    try:
+        config = asked("--import", "my_coin_game.py", "--env", "coin")
+    finally:
+        ENV_REGISTRY.pop("coin", None)
+        sys.modules.pop("my_coin_game", None)
+    assert config.env_name == "coin"
+
+
+# this machine
+
+
+def test_device(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_DEVICE", "cpu")
+    assert main(["device"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("device     cpu (")
+    assert "chosen by  FORCE_DEVICE" in text
+    assert main(["device", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["source"] == "FORCE_DEVICE"
+    monkeypatch.setenv("FORCE_DEVICE", "tpu")
+    assert "FORCE_DEVICE='tpu' is no device" in fails(capsys, "device")
+
+
+def test_doctor_on_a_machine_that_is_ready(capsys, models_folder):
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for word in ("torch", "jupyterlab", "device cpu", "cores", str(models_folder), "kernel"):
+        assert word in text
+    assert text.endswith("\nReady.\n")
+    assert len(text.splitlines()) <= 24
+    assert not models_folder.exists()
+
+
+def test_doctor_names_what_is_missing(capsys, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RLPLAY_MODELS", str(tmp_path / "file" / "models"))
+    monkeypatch.setenv("FORCE_DEVICE", "tpu")
+    real = machine.metadata.version
+    pretended = {"ipykernel": "7.4.0"}
+
+    def version(name):
+        if name == "jupyterlab":
+            raise machine.metadata.PackageNotFoundError(name)
+        return pretended.get(name) or real(name)
+
+    monkeypatch.setattr(machine.metadata, "version", version)
+    monkeypatch.setattr(machine, "cache_is_warm", lambda: False)
+    assert main(["doctor"]) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "MISSING jupyterlab: pip install 'rlplay[lab]'" in text
+    assert "MISSING ipykernel!=7.4.0,>=7.2, found 7.4.0" in text
+    assert "MISSING FORCE_DEVICE='tpu' is no device" in text
+    assert "MISSING models folder" in text
+    assert "note snake's rules compile at the first game" in text
+    assert "Not ready: 4 missing" in text
+
+
+def test_warmup(capsys):
+    assert main(["warmup"]) == 0
+    assert "Ready to play" in capsys.readouterr().out
+
+
+# lab
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Give the notebooks folder of an installation."""
+    folder = tmp_path / "site" / "notebooks"
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "00_quickstart.ipynb").write_text("first")
+    (folder / "01_more.ipynb").write_text("more")
+    (folder / "pictures" / "snake.svg").write_text("<svg/>")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints" / "x.ipynb").write_text("no")
+    return folder
+
+
+def test_notebooks_are_copied_and_updated(package, tmp_path):
+    mine = tmp_path / "mine"
+    assert copy_notebooks(package, mine) == []
+    found = sorted(path.name for path in mine.rglob("*") if path.is_file())
+    assert found == [".rlplay-notebooks.json", "00_quickstart.ipynb", "01_more.ipynb", "snake.svg"]
+    (package / "01_more.ipynb").write_text("more and better")
+    assert copy_notebooks(package, mine) == []
+    assert (mine / "01_more.ipynb").read_text() == "more and better"
+
+
+def test_edited_notebooks_are_kept(package, tmp_path):
+    mine = tmp_path / "mine"
+    copy_notebooks(package, mine)
+    (mine / "01_more.ipynb").write_text("my answer")
+    (package / "01_more.ipynb").write_text("newer")
+    for _ in range(2):
+        assert copy_notebooks(package, mine) == ["Kept your own 01_more.ipynb."]
+    assert (mine / "01_more.ipynb").read_text() == "my answer"
+    (mine / "01_more.ipynb").unlink()
+    assert copy_notebooks(package, mine) == []
+    assert (mine / "01_more.ipynb").read_text() == "newer"
+
+
+def test_a_file_that_was_there_before_is_kept(package, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "00_quickstart.ipynb").write_text("mine")
+    assert copy_notebooks(package, tmp_path / "mine") == ["Kept your own 00_quickstart.ipynb."]
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Catch the program that would be started."""
+    commands = []
+
+    def instead(command):
+        commands.append(command)
+        return 0
+
+    monkeypatch.setattr(lab, "_become", instead)
+    return commands
+
+
+def test_lab_in_a_clone_opens_its_own_notebooks(launched, capsys, monkeypatch, package):
+    monkeypatch.setattr(lab, "_shipped_notebooks", lambda: (package, True))
+    assert main(["lab", "--no-browser", "--port", "8889"]) == 0
+    ((python, *words),) = launched
+    assert python == sys.executable
+    first = str(package / "00_quickstart.ipynb")
+    assert words == ["-m", "jupyterlab", first, "--no-browser", "--port", "8889"]
+    assert f"Notebooks: {package}\n" in capsys.readouterr().out
+
+
+def test_lab_of_an_installation_copies_the_notebooks_out(launched, monkeypatch, package, tmp_path):
+    monkeypatch.setattr(lab, "_shipped_notebooks", lambda: (package, False))
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab"]) == 0
+    first = tmp_path / "rlplay-notebooks" / "00_quickstart.ipynb"
+    assert launched[0][3] == str(first)
+    assert first.read_text() == "first"
+    assert main(["lab", "--dir", "elsewhere"]) == 0
+    assert launched[1][3] == str(tmp_path / "elsewhere" / "00_quickstart.ipynb")
+
+
+def test_notebooks_and_command_line_share_the_models_folder(
+    launched, monkeypatch, package, tmp_path
+):
+    monkeypatch.setattr(lab, "_shipped_notebooks", lambda: (package, False))
+    monkeypatch.delenv("RLPLAY_MODELS")
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab"]) == 0
+    assert Path(os.environ["RLPLAY_MODELS"]) == tmp_path / "models"
+    monkeypatch.delenv("RLPLAY_MODELS")
+
+
+def test_lab_without_jupyterlab(capsys, monkeypatch):
+    monkeypatch.setattr(lab.importlib.util, "find_spec", lambda name: None)
+    assert "pip install 'rlplay[lab]'" in fails(capsys, "lab")
+
+
+def test_a_folder_that_cannot_be_written(capsys, monkeypatch, package, tmp_path):
+    monkeypatch.setattr(lab, "_shipped_notebooks", lambda: (package, False))
+    (tmp_path / "file").touch()
+    assert "--dir FOLDER" in fails(capsys, "lab", "--dir", str(tmp_path / "file" / "x"))

@@ -1,0 +1,88 @@
+import json
+
+import pytest
+
+import rlplay
+from rlplay.config import RunConfig, get_default_config, list_presets
+from rlplay.errors import ConfigError, UnknownAlgorithm, UnknownEnvironment, UnknownPreset
+
+
+def test_a_config_holds_every_option_and_goes_through_json():
+    config = get_default_config("ppo")
+    again = RunConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    assert config.env_config["grid_size"] == 10
+    assert config.reward_config["apple"] == 1.0
+    assert config.hyperparams["clip"] > 0
+    assert config.network_config["layers"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"algo": "pppo"}, UnknownAlgorithm, ["'pppo'", "'ppo'", "dqn"]),
+        ({"env_name": "snak"}, UnknownEnvironment, ["'snak'", "'snake'"]),
+        ({"hyperparam": {}}, ConfigError, ["'hyperparam'", "'hyperparams'"]),
+        ({"hyperparams": {"learning_rat": 1}}, ConfigError, ["'learning_rat'", "'learning_rate'"]),
+        ({"hyperparams": {"learning_rate": 2}}, ConfigError, ["learning_rate", "2", "<= 1"]),
+        ({"hyperparams": {"learning_rate": float("nan")}}, ConfigError, ["learning_rate", "nan"]),
+        ({"env_config": {"grid_size": 3}}, ConfigError, ["grid_size", "3", ">= 4"]),
+        ({"reward_config": {"appel": 1}}, ConfigError, ["'appel'", "'apple'"]),
+        ({"network_config": {"layers": [{"units": 0}]}}, ConfigError, ["layer 0", "units"]),
+        ({"num_envs": 0}, ConfigError, ["num_envs", "0", ">= 1"]),
+        ({"num_envs": 2.5}, ConfigError, ["num_envs", "2.5"]),
+        ({"seed": -1}, ConfigError, ["seed", "-1"]),
+        ({"device": "gpu"}, ConfigError, ["device", "gpu", "cuda"]),
+        ({"hyperparams": "fast"}, ConfigError, ["JSON object", "str"]),
+    ],
+)
+def test_bad_input_says_what_came_and_what_is_allowed(changes, error, words):
+    with pytest.raises(error) as caught:
+        RunConfig.from_dict({"algo": "ppo", "env_name": "snake", **changes})
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [[], "snake", 3, None])
+def test_a_config_that_is_no_json_object(value):
+    with pytest.raises(ConfigError, match="must be a JSON object"):
+        RunConfig.from_dict(value)
+
+
+def test_replace_merges_the_parts_and_drops_those_of_another_algorithm():
+    config = get_default_config("ppo").replace(hyperparams={"clip": 0.1})
+    changed = config.replace(hyperparams={"discount": 0.5}, env_config={"grid_size": 6})
+    assert changed.hyperparams["clip"] == 0.1
+    assert changed.hyperparams["discount"] == 0.5
+    assert changed.env_config["grid_size"] == 6
+    assert "clip" not in config.replace(algo="dqn").hyperparams
+    with pytest.raises(ConfigError, match="clip"):
+        config.replace(hyperparams={"clip": -1})
+
+
+@pytest.mark.parametrize("algo", rlplay.list_algorithms())
+def test_every_preset_is_a_whole_config(algo):
+    presets = list_presets(algo)
+    assert presets[0] == "default"
+    assert "classic" in presets
+    for preset in presets:
+        assert get_default_config(algo, "snake", preset).algo == algo
+    with pytest.raises(UnknownPreset, match=r"'clasic'.*'classic'"):
+        get_default_config(algo, "snake", "clasic")
+
+
+@pytest.mark.parametrize("algo", rlplay.list_algorithms())
+def test_classic_sees_fifteen_numbers(algo):
+    config = get_default_config(algo, "snake", "classic")
+    env = rlplay.create_env("snake", config.reward_config, **config.env_config)
+    assert env.observation_space.shape == (15,)
+
+
+def test_every_hyperparameter_is_described_with_a_range():
+    for name in rlplay.list_algorithms():
+        for option, field in rlplay.AGENT_REGISTRY[name].hyperparameters.model_fields.items():
+            assert field.description, option
+            assert field.json_schema_extra["group"], option
+            if field.annotation in (int, float):
+                assert {type(bound).__name__ for bound in field.metadata} & {"Ge", "Gt"}, option
+                assert {type(bound).__name__ for bound in field.metadata} & {"Le", "Lt"}, option
