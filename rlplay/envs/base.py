@@ -159,7 +159,8 @@ class VectorEnvironment(gymnasium.vector.VectorEnv[Any, Any, Any]):
         options: dict[str, Any] | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode on every board: board i with seed + i, or with the i-th of a list."""
-        raise NotImplementedError
+        first = seed if seed is None or isinstance(seed, int) else int(seed[0])
+        return super().reset(seed=first, options=options)  # seeds np_random, and no more
 
     def set_rewards(self, reward_config: dict[str, Any]) -> None:
         """Change what events pay from the next step on; see `BaseEnvironment.set_rewards`."""
