@@ -12,37 +12,17 @@ out what other programs of a shared machine took. `length` is the snakes' mean l
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from machine import describe_machine
 from numpy.typing import NDArray
 
 from rlplay.envs.snake import SnakeConfig, SnakeVectorEnv
 
 SIZE = 10
-
-
-def processor() -> str:
-    """Name the machine's processor."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cycle_directions() -> NDArray[np.int64]:
@@ -123,13 +103,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15, help="repeats of each measurement")
     arguments = parser.parse_args()
 
-    print(f"{processor()}, {cores()} cores, Python {platform.python_version()}")
+    print(describe_machine())
     print(f"{SIZE} x {SIZE}, {arguments.boards} boards, one thread, million steps/s\n")
     print("| play | vision | numbers | length | wall clock | thread time |")
     print("|---|---:|---:|---:|---:|---:|")
     for vision in (1, 5):
         for play in ("random", "long snakes"):
-            env = SnakeVectorEnv(arguments.boards, SnakeConfig(grid_size=SIZE, vision=vision))
+            config = SnakeConfig(grid_size=SIZE, vision=vision, food_channel="own")
+            env = SnakeVectorEnv(arguments.boards, config)
             if play == "random":
                 env.reset(seed=0)
                 generator = np.random.default_rng(0)

@@ -60,8 +60,23 @@ def tile(window: Window, key: str) -> float | None:
     return float(re.sub(r"[^\d.]", "", words)) * (1e6 if words.endswith("M") else 1)
 
 
+def until(window: Window, condition: str, argument: Any = None, seconds: float = 30) -> Any:
+    """Wait for something true; a training that fails ends the wait."""
+    return window.until(
+        f"""argument => {{
+          if (document.querySelector('.rlplay-state-failed')) {{
+            throw new Error(document.querySelector('.rlplay-messages').innerText);
+          }}
+          return ({condition})(argument);
+        }}""",
+        argument,
+        seconds,
+    )
+
+
 def state(window: Window, words: str, seconds: float = 30) -> None:
-    window.until(
+    until(
+        window,
         "words => document.querySelector('.rlplay-state')?.innerText.includes(words)",
         words,
         seconds,
@@ -69,7 +84,8 @@ def state(window: Window, words: str, seconds: float = 30) -> None:
 
 
 def board_moves(window: Window, seconds: float = 30) -> None:
-    window.until(
+    until(
+        window,
         f"before => document.querySelector('{BOARD}')?.toDataURL() !== before",
         pixels(window),
         seconds,
@@ -77,7 +93,8 @@ def board_moves(window: Window, seconds: float = 30) -> None:
 
 
 def mean_of_curve(window: Window, more_than: float, seconds: float = 60) -> float:
-    return window.until(
+    return until(
+        window,
         """least => {
           const label = document.querySelector('.rlplay-plot')?.getAttribute('aria-label') ?? '';
           const mean = Number(label.match(/mean ([\\d.]+)/)?.[1]);
