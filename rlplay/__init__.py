@@ -3,6 +3,13 @@
 Importing opens no file, starts no thread and touches no GPU.
 """
 
+import os
+
+# A trap of shared machines: by default OpenMP's threads wait for each other by spinning, and where
+# a browser or another program takes one of their cores for a moment, all the others burn theirs.
+# Measured on two busy cores, training was ten times slower. Read once, when PyTorch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from rlplay.agents import (
     AGENT_REGISTRY,
     Agent,

@@ -89,10 +89,8 @@ def _stop(session: TrainingSession) -> None:
 def _show(session: TrainingSession, bar: tqdm[None]) -> None:
     snapshot = session.snapshot()
     bar.update(snapshot.total_steps - bar.n)
-    if snapshot.message:
-        bar.set_description(snapshot.message, refresh=False)
-    elif snapshot.avg_score is not None:
-        bar.set_description("", refresh=False)
+    bar.set_description("" if snapshot.state == "finished" else snapshot.message, refresh=False)
+    if snapshot.avg_score is not None:
         bar.set_postfix(
             score=f"{snapshot.avg_score:.1f}", best=f"{snapshot.best_score:.0f}", refresh=False
         )

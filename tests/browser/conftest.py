@@ -139,6 +139,10 @@ class Window:
     page: Any
     complaints: list[str] = field(default_factory=list)
 
+    @property
+    def takes_pictures(self) -> bool:
+        return bool(os.environ.get("RLPLAY_SCREENSHOTS"))
+
     def screenshot(self, name: str) -> None:
         folder = os.environ.get("RLPLAY_SCREENSHOTS")
         if folder:

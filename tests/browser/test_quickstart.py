@@ -126,7 +126,7 @@ def pictures(window: Window, name: str) -> None:
         )
         for width, height in ((1280, 800), (820, 800)):
             window.page.set_viewport_size({"width": width, "height": height})
-            window.page.wait_for_timeout(700)
+            window.page.wait_for_timeout(700 if window.takes_pictures else 200)
             fits(window)
             window.screenshot(f"{name}-{theme.lower()}-{width}")
     command(window, "apputils:change-theme", theme="JupyterLab Light")
@@ -166,6 +166,18 @@ def test_a_person_trains_a_snake(window: Window, lab: Lab, notebook: str) -> Non
     button(window, "Resume").click()
     state(window, "running")
     board_moves(window)
+
+    # At a pace for the eye, and at full speed again.
+    speed = window.page.locator(".rlplay-speed button")
+    for pressed in ("false", "true"):
+        speed.click()
+        until(
+            window,
+            "pressed => document.querySelector('.rlplay-speed button').classList"
+            ".contains('mod-active') === (pressed === 'true')",
+            pressed,
+        )
+        board_moves(window)
 
     # The page is reloaded while it trains, and the board goes on.
     command(window, "docmanager:save")

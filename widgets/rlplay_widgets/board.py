@@ -72,36 +72,30 @@ class Picture:
 
     def lines(
         self,
-        lines: Sequence[npt.NDArray[Any]],
+        points: npt.NDArray[Any],
+        counts: Sequence[int] | npt.NDArray[np.integer[Any]],
         color: Sequence[RGB] | npt.NDArray[np.uint8],
         width: float,
     ) -> None:
-        """Add lines with round ends, each an (n, 2) array of points, and a colour for each."""
-        if not len(lines):
-            return
-        points = np.ascontiguousarray(np.concatenate(lines), dtype=np.float32)
-        counts = np.array([len(line) for line in lines], dtype=np.uint16)
-        paint = self._colors(color, len(lines))
-        self.nbytes += points.nbytes + counts.nbytes
+        """Add lines with round ends: (n, 2) points, how many each line has, and their colours."""
+        places, numbers, paint = self._strokes(points, counts, color)
 
         def draw(canvas: ipycanvas.Canvas) -> None:
             canvas.line_width = width
             canvas.line_cap = canvas.line_join = "round"
-            canvas.stroke_styled_line_segments(points, paint, 1, counts)
+            canvas.stroke_styled_line_segments(places, paint, 1, numbers)
 
         self._calls.append(draw)
 
     def polygons(
         self,
-        polygons: Sequence[npt.NDArray[Any]],
+        points: npt.NDArray[Any],
+        counts: Sequence[int] | npt.NDArray[np.integer[Any]],
         color: Sequence[RGB] | npt.NDArray[np.uint8],
     ) -> None:
-        """Add filled polygons, each an (n, 2) array of points, and a colour for each."""
-        points = np.ascontiguousarray(np.concatenate(polygons), dtype=np.float32)
-        counts = np.array([len(polygon) for polygon in polygons], dtype=np.uint16)
-        paint = self._colors(color, len(polygons))
-        self.nbytes += points.nbytes + counts.nbytes
-        self._calls.append(lambda canvas: canvas.fill_styled_polygons(points, paint, 1, counts))
+        """Add filled polygons: (n, 2) points, how many each one has, and their colours."""
+        places, numbers, paint = self._strokes(points, counts, color)
+        self._calls.append(lambda canvas: canvas.fill_styled_polygons(places, paint, 1, numbers))
 
     def text(self, words: str, x: float, y: float, size: float, color: RGB) -> None:
         """Add words, centred at a point."""
@@ -127,6 +121,14 @@ class Picture:
         places = np.array(np.broadcast_arrays(*map(np.atleast_1d, columns)), dtype=np.float32)
         self.nbytes += places.nbytes
         return places
+
+    def _strokes(
+        self, points: npt.NDArray[Any], counts: Any, color: Any
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+        places = np.ascontiguousarray(points, np.float32)
+        numbers = np.array(counts, np.uint16)
+        self.nbytes += places.nbytes + numbers.nbytes
+        return places, numbers, self._colors(color, len(numbers))
 
     def _colors(self, color: Any, count: int) -> npt.NDArray[np.uint8]:
         paint = np.ascontiguousarray(np.broadcast_to(np.asarray(color, np.uint8), (count, 3)))
@@ -213,14 +215,15 @@ def _draw_apple(picture: Picture, x: float, y: float, cell: float, palette: Pale
                     [palette.apple, palette.shine])  # fmt: skip
     top = y - 0.3 * cell
     stem = np.array([(x, top + 0.04 * cell), (x + 0.03 * cell, top - 0.1 * cell)])
-    picture.lines([stem], [palette.stem], 0.07 * cell)
+    picture.lines(stem, [2], [palette.stem], 0.07 * cell)
     # A leaf: two arcs that meet in points, turned up to the right.
     along = np.linspace(0, 1, 9)
     bulge = 0.09 * np.sin(np.pi * along)
     leaf = np.concatenate([np.stack([along * 0.27, bulge], 1), np.stack([along, -bulge], 1)[::-1]])
     leaf[9:, 0] *= 0.27
     turned = leaf @ np.array([(0.88, -0.47), (0.47, 0.88)])
-    picture.polygons([turned * cell + (x + 0.03 * cell, top - 0.02 * cell)], [palette.leaf])
+    place = (x + 0.03 * cell, top - 0.02 * cell)
+    picture.polygons(turned * cell + place, [len(leaf)], [palette.leaf])
 
 
 def _draw_body(
@@ -229,31 +232,35 @@ def _draw_body(
     """The body as one tube through the cells, its colour fading from head to tail."""
     if len(body) < 2:
         return
-    outline = _corners(body)
-    # A short body has few cells: points between them make its colour fade as smoothly.
-    finer = max(1, -(-BODY_COLOURS // (len(body) - 1)))
-    places = np.arange((len(body) - 1) * finer + 1) / finer
-    whole = np.arange(len(body))
-    path = np.stack([np.interp(places, whole, body[:, axis]) for axis in (0, 1)], 1)
-    ends = np.linspace(0, len(path) - 1, BODY_COLOURS + 1).round().astype(int)
-    # From the tail on, so that the head's end lies on top.
-    lines = [
-        _corners(path[first : last + 1])
-        for first, last in zip(ends[-2::-1], ends[:0:-1], strict=True)
-    ]
-    share = np.linspace(1.0, 0.0, BODY_COLOURS)[:, None]
-    color = np.array(palette.tail) * share + np.array(palette.head) * (1 - share)
-    picture.lines([outline], [palette.outline], 0.84 * cell)
-    picture.lines(lines, color.round().astype(np.uint8), 0.7 * cell)
+    # From the tail on, so that the head's end lies on top. A short body has few cells: points
+    # between them make its colour fade as smoothly.
+    cells = body[::-1]
+    finer = -(-BODY_COLOURS // (len(cells) - 1))
+    path = np.concatenate(
+        [np.repeat(cells[:-1], finer, axis=0) + _between(cells, finer), cells[-1:]]
+    )
+    # Of each straight stretch only the ends are sent, and where one colour follows another.
+    steps = np.diff(path, axis=0)
+    corner = np.ones(len(path), bool)
+    corner[1:-1] = np.any(np.abs(np.diff(steps, axis=0)) > 1e-6, axis=1)
+    picture.lines(path[corner], [corner.sum()], [palette.outline], 0.84 * cell)
+    ends = np.linspace(0, len(path) - 1, BODY_COLOURS + 1).astype(int)
+    corner[ends] = True
+    sent = np.flatnonzero(corner)
+    seams = np.searchsorted(sent, ends)
+    times = np.ones(len(sent), int)
+    times[seams[1:-1]] = 2
+    share = np.linspace(0.0, 1.0, BODY_COLOURS)[:, None]
+    color = np.array(palette.tail) * (1 - share) + np.array(palette.head) * share
+    picture.lines(
+        path[np.repeat(sent, times)], np.diff(seams) + 1, color.astype(np.uint8), 0.7 * cell
+    )
 
 
-def _corners(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Leave out the points in the middle of straight stretches."""
-    if len(points) < 3:
-        return points
-    steps = np.diff(points, axis=0)
-    turns = np.any(np.abs(np.diff(steps, axis=0)) > 1e-6, axis=1)
-    return points[np.concatenate([[True], turns, [True]])]
+def _between(cells: npt.NDArray[np.float64], finer: int) -> npt.NDArray[np.float64]:
+    """The way from each cell's centre towards the next one's, in so many equal parts."""
+    shares = np.arange(finer)[None, :, None] / finer
+    return (np.diff(cells, axis=0)[:, None, :] * shares).reshape(-1, 2)
 
 
 def _draw_head(
