@@ -123,7 +123,8 @@ def test_every_public_name_is_documented():
 
 
 IMPORT = """
-import sys, json
+import json, sys
+import torch  # what PyTorch does when it is imported is its own affair
 opened, started = [], []
 def watch(event, values):
     if event == "open" and isinstance(values[1], str) and set(values[1]) & set("wax+"):
@@ -135,7 +136,6 @@ import threading, time
 before = time.process_time()
 import rlplay
 seconds = time.process_time() - before
-import torch
 print(json.dumps({
     "opened": opened,
     "started": started,
@@ -161,6 +161,6 @@ def test_importing_touches_nothing_and_is_cheap(tmp_path):
     assert found["threads"] == ["MainThread"]
     assert not found["gpu"]
     assert not set(found["modules"]) & (SCREEN | {"matplotlib", "numba"})
-    # Of the processor, so that a busy machine does not matter; PyTorch takes nearly all of it.
-    assert found["seconds"] < 5
+    # Of the processor, so that a busy machine does not matter, and on top of PyTorch's own.
+    assert found["seconds"] < 1.5
     assert list(tmp_path.iterdir()) == []

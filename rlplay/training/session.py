@@ -526,6 +526,7 @@ class _Trainer:
             elapsed=lambda: self._elapsed(time.monotonic()),
             merge=self._moves_per_second is None,
         )
+        self._recorder.event(0, "state", "new", self._state.value)
         say("")
         if self._state is SessionState.RUNNING:
             self._begin_stretch()
@@ -630,8 +631,8 @@ class _Trainer:
     # Helpers -------------------------------------------------------------------------------------
 
     def _set_state(self, state: SessionState) -> None:
+        self._recorder.event(self._loop.total_steps, "state", self._state.value, state.value)
         self._state = self._session._state = state
-        self._recorder.event(self._loop.total_steps, "state", None, state.value)
         self._publish(time.monotonic(), board=True)
 
     def _begin_stretch(self) -> None:

@@ -38,6 +38,10 @@ def stable_lines(session: TrainingSession) -> list[str]:
     return [json.dumps(line) for line in lines]
 
 
+def events(session: TrainingSession) -> list[dict[str, Any]]:
+    return session.storage.load_events(session.config.env_name, session.run_id)
+
+
 def weights(session: TrainingSession) -> dict[str, torch.Tensor]:
     path = session.storage.get_weights_path(session.config.env_name, session.run_id)
     return torch.load(path, weights_only=True)
@@ -83,6 +87,13 @@ def test_pause_stands_still_and_saves_then_resume_goes_on(make_session):
     session.stop()
     session.wait(20)
     assert session.state == "finished"
+    states = [(e["old"], e["new"]) for e in events(session) if e["field"] == "state"]
+    assert states == [
+        ("new", "running"),
+        ("running", "paused"),
+        ("paused", "running"),
+        ("running", "stopping"),
+    ]
 
 
 def test_step_does_exactly_one_move(make_session):
@@ -185,13 +196,9 @@ def test_live_changes_take_effect_and_are_written_down(make_session):
     session.start(max_speed=True)
     session.update_hyperparams(entropy_coefficient=0.02)
     session.update_rewards(apple=3.0)
-    until(lambda: len(session.storage.load_events("snake", session.run_id)) >= 2)
     session.stop()
     session.wait(20)
-    changes = {
-        event["field"]: (event["old"], event["new"])
-        for event in session.storage.load_events("snake", session.run_id)
-    }
+    changes = {event["field"]: (event["old"], event["new"]) for event in events(session)}
     assert changes["hyperparams.entropy_coefficient"][1] == 0.02
     assert changes["rewards.apple"] == (1.0, 3.0)
     assert session.hyperparams["entropy_coefficient"] == 0.02
@@ -202,7 +209,7 @@ def test_a_changed_reward_pays_differently(make_session):
     session.step()
     until(lambda: session.snapshot().total_steps == 8)
     session.update_rewards(step=-7.0, death_wall=0.0, death_self=0.0, apple=0.0)
-    until(lambda: session.storage.load_events("snake", session.run_id))
+    until(lambda: "rewards.step" in [e["field"] for e in events(session)])
     session.set_speed(None)
     session.resume()
     until(lambda: session.snapshot().episode > 100)
@@ -240,7 +247,7 @@ def test_changes_between_two_runs_hold_for_the_next_one(make_session):
 
 
 def test_events_arrive_on_a_thread_of_their_own_and_may_fail(make_session):
-    session = make_session(total_steps=40_000)
+    session = make_session(total_steps=18_000)
     progress: list[dict[str, Any]] = []
     summaries: list[dict[str, Any]] = []
     threads = set()
@@ -279,7 +286,7 @@ def test_events_arrive_on_a_thread_of_their_own_and_may_fail(make_session):
 
 
 def test_the_history_holds_the_numbers_of_the_file(make_session):
-    session = make_session(total_steps=40_000)
+    session = make_session(total_steps=18_000)
     session.start(max_speed=True)
     session.wait(60)
     lines = session.storage.load_metrics("snake", session.run_id)
@@ -303,11 +310,11 @@ def test_a_board_is_published_while_somebody_asks(make_session):
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])
 def test_the_same_config_gives_the_same_bytes_also_beside_others(make_session, algo):
-    alone = make_session(algo, total_steps=40_000)
+    alone = make_session(algo, total_steps=18_000)
     alone.start(max_speed=True)
     alone.wait(120)
     beside = [
-        make_session(algo, total_steps=40_000),
+        make_session(algo, total_steps=18_000),
         make_session("ppo", seed=1),
         make_session("dqn"),
     ]
@@ -349,7 +356,7 @@ def test_pauses_and_screens_change_nothing(make_session):
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])
 def test_every_replay_of_a_run_gives_what_it_claims(make_session, algo):
-    session = make_session(algo, total_steps=30_000)
+    session = make_session(algo, total_steps=10_000)
     session.start()
     until(lambda: session.snapshot().episode >= 5)
     session.set_speed(None)

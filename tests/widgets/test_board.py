@@ -135,8 +135,8 @@ def test_the_head_looks_where_it_goes() -> None:
         picture = draw_snake(state, LIGHT)
         for call in picture._calls:
             call(Canvas())
-        head, eyes, pupils = places
+        head, eyes, pupils = (places[0][first : first + 2] for first in (0, 2, 4))
         ahead = (pupils.mean(0) - head.mean(0)) / (PIXELS / 10)
         assert np.allclose(ahead, 0.19 * np.array(direction), atol=1e-3)
-        aside = np.abs((eyes[0] - eyes[1]) @ np.array(direction))
-        assert aside < 1e-3
+        assert np.isclose(np.linalg.norm(eyes[0] - eyes[1]) / (PIXELS / 10), 0.38, atol=1e-3)
+        assert np.isclose((eyes[0] - eyes[1]) @ np.array(direction), 0, atol=1e-3)

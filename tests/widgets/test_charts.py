@@ -52,12 +52,12 @@ def test_only_new_points_travel(chart) -> None:
     add(session, 20, 2.0)
     (first,) = chart.tick(session)
     assert first[0]["reset"]
-    assert table(first).tolist() == [[10, 20], [1, 2], [1, 2], [2, 3]]
+    assert table(first).tolist() == [[10, 20], [1, 2], [1, 2], [2, 3], [1, 1]]
     assert chart.tick(session) == []
     add(session, 30, 4.0)
     (second,) = chart.tick(session)
     assert not second[0]["reset"]
-    assert table(second).tolist() == [[30], [3], [4], [5]]
+    assert table(second).tolist() == [[30], [3], [4], [5], [1]]
 
 
 def test_a_view_that_appears_gets_the_whole_history(chart) -> None:

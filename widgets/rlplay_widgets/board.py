@@ -27,7 +27,7 @@ PIXELS = 840
 #: A board may send so many bytes a second; a picture of many cells is drawn less often.
 BYTES_PER_SECOND = 160_000
 #: Pieces of one colour that a snake's body is made of.
-BODY_COLOURS = 24
+BODY_COLOURS = 48
 
 Numbers = npt.ArrayLike
 
@@ -50,7 +50,7 @@ class Picture:
         width: Numbers,
         height: Numbers,
         color: Sequence[RGB] | npt.NDArray[np.uint8],
-        alpha: float = 1.0,
+        alpha: float | npt.NDArray[np.float32] = 1.0,
     ) -> None:
         """Add filled rectangles: left, top, width, height, and a colour for each."""
         places = self._columns(x, y, width, height)
@@ -124,8 +124,8 @@ class Picture:
 
     def _strokes(
         self, points: npt.NDArray[Any], counts: Any, color: Any
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
-        places = np.ascontiguousarray(points, np.float32)
+    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+        places = np.asarray(points).round().astype(np.int16)
         numbers = np.array(counts, np.uint16)
         self.nbytes += places.nbytes + numbers.nbytes
         return places, numbers, self._colors(color, len(numbers))
@@ -204,26 +204,39 @@ def draw_snake(state: dict[str, Any], palette: Palette) -> Picture:
 def _draw_ground(picture: Picture, size: int, cell: float, palette: Palette) -> None:
     """The board: every second row and every second column a little darker."""
     odd = np.arange(1, size, 2) * cell
-    picture.rects(0, 0, PIXELS, PIXELS, [palette.ground])
-    picture.rects(0, odd, PIXELS, cell, palette.stripe, palette.stripe_alpha)
-    picture.rects(odd, 0, cell, PIXELS, palette.stripe, palette.stripe_alpha)
+    none, cells, whole = (np.full(len(odd), value) for value in (0, cell, PIXELS))
+    picture.rects(
+        np.concatenate([[0], none, odd]),
+        np.concatenate([[0], odd, none]),
+        np.concatenate([[PIXELS], whole, cells]),
+        np.concatenate([[PIXELS], cells, whole]),
+        np.array([palette.ground] + [palette.stripe] * 2 * len(odd), np.uint8),
+        np.array([1] + [palette.stripe_alpha] * 2 * len(odd), np.float32),
+    )
 
 
 def _draw_apple(picture: Picture, x: float, y: float, cell: float, palette: Palette) -> None:
+    """An apple with a light spot, a stem and a leaf, around a point a little below the centre."""
     y += 0.05 * cell
-    picture.circles([x, x - 0.11 * cell], [y, y - 0.12 * cell], [0.34 * cell, 0.09 * cell],
-                    [palette.apple, palette.shine])  # fmt: skip
+    places = np.array([(x, y), (x - 0.11 * cell, y - 0.12 * cell)])
+    picture.circles(*places.T, [0.34 * cell, 0.09 * cell], [palette.apple, palette.shine])
     top = y - 0.3 * cell
     stem = np.array([(x, top + 0.04 * cell), (x + 0.03 * cell, top - 0.1 * cell)])
     picture.lines(stem, [2], [palette.stem], 0.07 * cell)
-    # A leaf: two arcs that meet in points, turned up to the right.
+    picture.polygons(
+        _LEAF * cell + (x + 0.03 * cell, top - 0.02 * cell), [len(_LEAF)], [palette.leaf]
+    )
+
+
+def _leaf() -> npt.NDArray[np.float64]:
+    """Two arcs that meet in points, turned up to the right; in cells, from where it grows."""
     along = np.linspace(0, 1, 9)
-    bulge = 0.09 * np.sin(np.pi * along)
-    leaf = np.concatenate([np.stack([along * 0.27, bulge], 1), np.stack([along, -bulge], 1)[::-1]])
-    leaf[9:, 0] *= 0.27
-    turned = leaf @ np.array([(0.88, -0.47), (0.47, 0.88)])
-    place = (x + 0.03 * cell, top - 0.02 * cell)
-    picture.polygons(turned * cell + place, [len(leaf)], [palette.leaf])
+    upper = np.stack([0.27 * along, 0.09 * np.sin(np.pi * along)], axis=1)
+    lower = upper[::-1] * (1, -1)
+    return np.concatenate([upper, lower]) @ np.array([(0.88, -0.47), (0.47, 0.88)])
+
+
+_LEAF = _leaf()
 
 
 def _draw_body(
@@ -271,19 +284,15 @@ def _draw_head(
     palette: Palette,
 ) -> None:
     """The head: a little wider than the body, with two eyes that look ahead."""
-    x, y = head
-    ahead_x, ahead_y = direction
-    picture.circles(x, y, [0.47 * cell, 0.4 * cell], [palette.outline, palette.head])
-
-    def eyes(ahead: float, aside: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        sides = np.array([-aside, aside]) * cell
-        return (
-            x + ahead * cell * ahead_x - sides * ahead_y,
-            y + ahead * cell * ahead_y + sides * ahead_x,
-        )
-
-    picture.circles(*eyes(0.13, 0.19), 0.135 * cell, palette.eye)
-    picture.circles(*eyes(0.19, 0.19), 0.07 * cell, palette.pupil)
+    ahead = np.array(direction)
+    aside = 0.19 * np.array([-ahead[1], ahead[0]])
+    places = np.array(
+        [(0, 0), (0, 0)] + [at * ahead + side * aside for at in (0.13, 0.19) for side in (-1, 1)]
+    )
+    x, y = (head + places * cell).T
+    radius = np.array([0.47, 0.4, 0.135, 0.135, 0.07, 0.07]) * cell
+    color = [palette.outline, palette.head, *[palette.eye] * 2, *[palette.pupil] * 2]
+    picture.circles(x, y, radius, color)
 
 
 def draw_words(words: str, palette: Palette) -> Picture:

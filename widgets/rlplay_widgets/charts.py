@@ -15,7 +15,7 @@ from rlplay_widgets.theme import static
 __all__ = ["ScoreChart"]
 
 #: Columns of the history that the chart draws, in the order in which they travel.
-_COLUMNS = ("steps", "elapsed", "score", "score_max")
+_COLUMNS = ("steps", "elapsed", "score", "score_max", "episodes")
 #: Seconds between two messages.
 _EVERY = 0.25
 
@@ -30,7 +30,10 @@ class ChartWidget(anywidget.AnyWidget):
 
 
 class ScoreChart:
-    """The score over steps or seconds: the mean of each point, and the best so far.
+    """The score over steps or seconds: its mean, the best so far, and the points themselves.
+
+    The mean of a point reaches back over at least 100 episodes; at full speed, one point holds
+    more than that.
 
     Args:
         on_need: Called, in a thread of the kernel, when a view needs the whole history.

@@ -15,10 +15,29 @@ function clock(seconds) {
   return minutes ? `${minutes}:${String(Math.floor(seconds % 60)).padStart(2, "0")}` : `${+seconds.toPrecision(3)} s`;
 }
 
+// Episodes over which the mean reaches back; a point of more episodes stands for itself.
+const WINDOW = 100;
+
+// From the back to the front.
 const LINES = [
-  { name: "score", words: "mean", color: "--rlplay-mean", width: 2.5 },
-  { name: "best", words: "best", color: "--rlplay-best", width: 1.5, dash: [6, 4] },
+  { name: "score", words: "points", hint: "Mean of each line of the metrics", color: "--rlplay-points", width: 1, kind: "thin" },
+  { name: "best", words: "best", hint: "Highest score so far", color: "--rlplay-best", width: 1.5, dash: [6, 4], kind: "dashed" },
+  { name: "mean", words: "mean", hint: "Mean of at least the last 100 episodes", color: "--rlplay-mean", width: 2.5, kind: "thick" },
 ];
+
+const noPoints = () => ({ steps: [], elapsed: [], episodes: [], score: [], best: [], mean: [] });
+
+// The mean score over the episodes of the newest points, as many as the window needs.
+function trailingMean(points) {
+  let sum = 0;
+  let episodes = 0;
+  for (let i = points.score.length - 1; i >= 0 && episodes < WINDOW; i -= 1) {
+    if (points.score[i] === null) continue;
+    sum += points.score[i] * points.episodes[i];
+    episodes += points.episodes[i];
+  }
+  return episodes ? sum / episodes : null;
+}
 
 function make(tag, name, words = "") {
   const element = document.createElement(tag);
@@ -44,7 +63,7 @@ function render({ model, el }) {
   el.append(box);
 
   // Points so far, one array a column, and the best score up to each.
-  let points = { steps: [], elapsed: [], score: [], best: [] };
+  let points = noPoints();
   let zoomed = false;
   let chart = null;
   let queued = 0;
@@ -59,22 +78,22 @@ function render({ model, el }) {
     choice.append(button);
     return { axis, button };
   });
-  const entries = LINES.map(({ words, color, dash }, i) => {
-    const button = make("button", dash ? "rlplay-dashed" : "");
+  const entries = LINES.map(({ words, hint: about, color, kind }, i) => {
+    const button = make("button", `rlplay-${kind}`);
     const mark = make("i", "");
     const value = make("b", "");
     button.type = "button";
-    button.title = "Show or hide this line";
+    button.title = `${about}; click to hide or show`;
     button.style.setProperty("--line", `var(${color})`);
     button.setAttribute("aria-pressed", "true");
     mark.setAttribute("aria-hidden", "true");
-    button.append(mark, words, value);
+    button.append(mark, words, kind === "thin" ? "" : value);
     button.onclick = () => {
       const shown = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(shown));
       chart?.setSeries(i + 1, { show: shown });
     };
-    legend.append(button);
+    legend.prepend(button);
     return { button, value };
   });
 
@@ -110,7 +129,7 @@ function render({ model, el }) {
     chart = new uPlot(
       {
         ...size(),
-        padding: [8, 14, 0, 0],
+        padding: [8, 22, 0, 0],
         cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
         legend: { show: false },
         scales: {
@@ -161,7 +180,7 @@ function render({ model, el }) {
       "aria-label",
       count === 0
         ? "Score curve, empty so far"
-        : `Score curve: mean ${(points.score.at(-1) ?? 0).toFixed(1)}, best ${points.best.at(-1)}`,
+        : `Score curve: mean ${(points.mean.at(-1) ?? 0).toFixed(1)}, best ${points.best.at(-1)}`,
     );
     say();
   };
@@ -169,7 +188,7 @@ function render({ model, el }) {
 
   const receive = (content, buffers) => {
     if (content.reset) {
-      points = { steps: [], elapsed: [], score: [], best: [] };
+      points = noPoints();
       zoomed = false;
     }
     if (content.count) {
@@ -180,7 +199,9 @@ function render({ model, el }) {
         const first = content.columns.indexOf(name) * content.count;
         return numbers.subarray(first, first + content.count);
       };
-      const [steps, elapsed, score, top] = ["steps", "elapsed", "score", "score_max"].map(row);
+      const [steps, elapsed, score, top, episodes] = [
+        "steps", "elapsed", "score", "score_max", "episodes",
+      ].map(row);
       const known = (x) => (Number.isNaN(x) ? null : x);
       let best = points.best.at(-1) ?? null;
       for (let i = 0; i < content.count; i += 1) {
@@ -188,8 +209,10 @@ function render({ model, el }) {
         best = best === null ? highest : Math.max(best, highest ?? best);
         points.steps.push(steps[i]);
         points.elapsed.push(elapsed[i]);
+        points.episodes.push(known(episodes[i]) ?? 1);
         points.score.push(known(score[i]));
         points.best.push(best);
+        points.mean.push(trailingMean(points));
       }
     }
     soon();
