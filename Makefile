@@ -48,8 +48,9 @@ clean:
 
 # Each step of the set-up leaves a mark, and is done again only when what it was made of changed.
 
-$(VENV)/pyvenv.cfg:
-	@for python in $(CANDIDATES); do \
+$(VENV)/.made:
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then touch $@; exit 0; fi; \
+	for python in $(CANDIDATES); do \
 	  if $$python -c '$(SUPPORTED)' 2>/dev/null; then break; fi; \
 	  python=; \
 	done; \
@@ -59,13 +60,15 @@ $(VENV)/pyvenv.cfg:
 	  exit 1; \
 	fi; \
 	echo "Setting rlplay up with $$($$python --version) in $(VENV): once, a few minutes."; \
+	rm -rf $(VENV); \
 	if ! $$python -m venv $(VENV); then \
 	  rm -rf $(VENV); \
 	  echo "Python's venv module does not work. On Debian and Ubuntu: sudo apt install python3-venv"; \
 	  exit 1; \
-	fi
+	fi; \
+	touch $@
 
-$(VENV)/.lab-ready: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+$(VENV)/.lab-ready: pyproject.toml constraints.txt | $(VENV)/.made
 ifdef TORCH_INDEX
 	$(PIP) --no-deps --index-url $(TORCH_INDEX) torch
 endif

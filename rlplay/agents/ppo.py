@@ -149,7 +149,7 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "default": {
             "num_envs": 512,
             "total_steps": 45_000_000,
-            "hyperparams": {"num_epochs": 2, "value_coefficient": 0.05},
+            "hyperparams": {"discount": 0.9997, "num_epochs": 2, "value_coefficient": 0.05},
         },
         "classic": {
             "num_envs": 64,

@@ -337,10 +337,10 @@ def test_the_same_config_gives_the_same_bytes_also_beside_others(make_session, a
 
 
 def test_pauses_and_screens_change_nothing(make_session):
-    quiet = make_session(total_steps=16_000)
+    quiet = make_session(total_steps=18_000)
     quiet.start(max_speed=True)
     quiet.wait(60)
-    watched = make_session(total_steps=16_000)
+    watched = make_session(total_steps=18_000)
     watched.start(max_speed=True)
     for _ in range(3):
         watched.monitor.want_board()
