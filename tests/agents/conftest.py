@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from gymnasium import spaces
 from pydantic import BaseModel, ConfigDict
 
@@ -81,15 +80,6 @@ def worlds() -> Iterator[None]:
     register_env("two-step", TwoStepWorld)
     yield
     del ENV_REGISTRY["identity"], ENV_REGISTRY["two-step"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are fastest on one thread, whatever else the machine does."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -4,18 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 
 import rlplay
 from rlplay.training.session import TrainingSession
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
