@@ -179,8 +179,9 @@ class DQNHyperparameters(Hyperparameters):
     )
 
 
+# One thread: at these batch sizes, threads wait for each other longer than they compute.
 _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
-    "*": {"default": {"num_envs": 16, "total_steps": 1_000_000}},
+    "*": {"default": {"num_envs": 16, "total_steps": 1_000_000, "num_threads": 1}},
     "snake": {
         "default": {"num_envs": 128, "total_steps": 4_000_000},
         "classic": {

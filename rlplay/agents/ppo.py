@@ -144,15 +144,17 @@ class PPOHyperparameters(Hyperparameters):
 
 
 _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
-    "*": {"default": {"num_envs": 64, "total_steps": 2_000_000}},
+    "*": {"default": {"num_envs": 64, "num_threads": 1, "total_steps": 2_000_000}},
     "snake": {
         "default": {
             "num_envs": 512,
+            "num_threads": None,
             "total_steps": 45_000_000,
             "hyperparams": {"discount": 0.9997, "num_epochs": 2, "value_coefficient": 0.05},
         },
         "classic": {
             "num_envs": 64,
+            "num_threads": 1,
             "total_steps": 5_000_000,
             "env_config": CLASSIC,
             "hyperparams": {"discount": 0.99, "entropy_coefficient": 0.01},

@@ -44,9 +44,9 @@ def run(algo: str, seed: int, seconds: float, preset: str) -> dict[int, tuple[fl
     found: dict[int, tuple[float, ...]] = {}
 
     def take(line: dict[str, Any]) -> None:
+        lines.append(line)
         if marks and line["elapsed"] >= marks[0]:
             found[marks.pop(0)] = (line["steps"], *newest(list(lines)))
-        lines.append(line)
 
     with tempfile.TemporaryDirectory() as folder:
         config = rlplay.get_default_config(algo, "snake", preset).replace(seed=seed)

@@ -318,7 +318,7 @@ def shade(
     """
     lifetime = max(np.int32(stamp - tail), np.int32(0))
     share = np.float32(min(lifetime, cap)) / divisor
-    value = floor + (np.float32(1.0) - floor) * share if share > 0 else np.float32(0.0)
+    value = floor * np.float32(lifetime > 0) + (np.float32(1.0) - floor) * share
     return mark if stamp == special else value
 
 
