@@ -28,6 +28,14 @@ def open_notebook(window: Window, lab: Lab, name: str) -> None:
         }""",
         seconds=60,
     )
+    # What is sent while a kernel is still being connected may be lost: ask it once before.
+    window.page.evaluate(
+        """async () => {
+          const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+          await kernel.info;
+          await kernel.requestKernelInfo();
+        }"""
+    )
     if not window.page.evaluate("() => window.jupyterapp.shell.leftCollapsed"):
         command(window, "application:toggle-left-area")
 
