@@ -233,7 +233,8 @@ def list_presets(algo: str = "ppo", env_name: str = "snake") -> list[str]:
     """Name the presets of an algorithm for an environment, the default one first."""
     from rlplay.agents import get_agent_spec
 
-    return ["default", *(get_agent_spec(algo).presets.get(env_name, {}).keys() - {"default"})]
+    presets = get_agent_spec(algo).presets.get(env_name, {})
+    return ["default", *(name for name in presets if name != "default")]
 
 
 def get_default_config(

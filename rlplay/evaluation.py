@@ -76,6 +76,9 @@ def load_agent(
         raise RunNotFound(f"Run {run_id!r} has no weights yet; let it train a while and pause it.")
     agent = _create(config.replace(device="auto", precision="float32"))
     agent.load(storage.get_weights_path(env_name, run_id))
+    # Schedules, such as epsilon, stand where training left them.
+    lines = storage.load_metrics(env_name, run_id, limit=1)
+    agent.steps = int(lines[-1]["steps"]) if lines else 0
     return agent
 
 
@@ -149,6 +152,7 @@ def _copy(agent: Agent) -> Agent:
         path = Path(folder) / "weights.pt"
         agent.save(path)
         copy.load(path)
+    copy.steps, copy.hyperparams = agent.steps, agent.hyperparams
     return copy
 
 
@@ -177,5 +181,6 @@ def _play(
         open_ &= ~infos["_final_obs"]
         if not open_.any():
             break
+    scores[open_] = infos["score"][open_] if "score" in infos else returns[open_]
     env.close()
     return scores, returns, lengths, endings

@@ -38,7 +38,8 @@ class AgentSpec:
         agent: The class.
         title: Its name for people.
         description: One sentence.
-        presets: Partial configs by environment ("*" for all) and preset name.
+        presets: Partial configs by environment and preset name; those of "*", of which only
+            "default" counts, lie under every environment's.
     """
 
     name: str
@@ -67,8 +68,8 @@ def register_agent(
     Args:
         name: How configs ask for it.
         title: Its name for people.
-        presets: Partial configs by environment ("*" for all) and preset name; the preset
-            "default" is what `get_default_config` starts from.
+        presets: Partial configs by environment and preset name; "default" is what
+            `get_default_config` starts from, that of "*" for every environment.
 
     Returns:
         The decorator.

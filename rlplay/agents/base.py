@@ -266,7 +266,7 @@ class TorchAgent(Agent):
         if not np.isfinite(norm) or not np.isfinite(float(loss.detach())):
             raise TrainingDiverged(
                 f"The loss is {float(loss.detach())} and its gradient's norm {norm} after "
-                f"{self.steps} steps: not finite. The weights before this update are kept. "
+                f"{self.steps} steps: not finite. What was saved before stays as it is. "
                 "Lower the learning rate, or look at the rewards: are they huge or NaN?"
             )
         self.optimizer.step()

@@ -6,10 +6,13 @@ as many transitions as fit into its budget for an off-policy one.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from rlplay.errors import ConfigError
 
 __all__ = [
     "ReplayBuffer",
@@ -17,6 +20,8 @@ __all__ = [
     "Transitions",
     "generalized_advantage_estimation",
 ]
+
+_TRANSITIONS_FOR_FINAL = 16
 
 Float = npt.NDArray[np.float32]
 Int = npt.NDArray[np.int64]
@@ -180,13 +185,22 @@ class ReplayBuffer:
             observation_size: D.
             memory_mb: Upper limit in MB of 10**6 bytes; fewer transitions are kept where
                 `capacity` would need more.
+
+        Raises:
+            ConfigError: When not even two vector steps fit in.
         """
-        row = num_envs * (observation_size * 4 + 8 + 4 + 1 + 1 + 8)
-        final = observation_size * 4 + 8
         # One final observation for 16 transitions: where games are cut more often than that,
         # what lies before the oldest cut that is still known is not drawn any more.
-        budget = int(memory_mb * 1e6 / (row + final * max(1, num_envs // 16)))
-        self.num_rows = max(2, min(-(-capacity // num_envs) + 1, budget))
+        row = num_envs * (observation_size * 4 + 8 + 4 + 1 + 1 + 8)
+        finals = math.ceil(num_envs / _TRANSITIONS_FOR_FINAL) * (observation_size * 4 + 8)
+        budget = int(memory_mb * 1e6 / (row + finals))
+        self.num_rows = min(-(-capacity // num_envs) + 1, budget)
+        if self.num_rows < 2:
+            raise ConfigError(
+                f"A replay buffer of {capacity} transitions and {memory_mb:g} MB holds no two "
+                f"moves of {num_envs} boards with {observation_size} numbers each. Allow it more "
+                "memory, or play fewer boards."
+            )
         self.num_envs = num_envs
         shape = (self.num_rows, num_envs)
         self.observations = np.zeros((*shape, observation_size), np.float32)
@@ -195,7 +209,7 @@ class ReplayBuffer:
         self.terminated = np.zeros(shape, np.bool_)
         self.truncated = np.zeros(shape, np.bool_)
         self.final_row = np.full(shape, -1, np.int64)
-        num_finals = max(num_envs * 32, self.num_rows * num_envs // 16)
+        num_finals = self.num_rows * math.ceil(num_envs / _TRANSITIONS_FOR_FINAL)
         self.finals = np.zeros((num_finals, observation_size), np.float32)
         self.final_owner = np.full(num_finals, -1, np.int64)  # counted in all rows written
         self._final_cursor = 0

@@ -24,6 +24,7 @@ Differs from the papers:
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any, Final
 
 import gymnasium
@@ -40,6 +41,7 @@ from rlplay.agents.schedules import linear
 from rlplay.config import RunConfig
 from rlplay.device import explain_out_of_memory
 from rlplay.envs.snake.config import CLASSIC
+from rlplay.errors import ConfigError
 from rlplay.seeding import split_seed
 
 __all__ = ["DQN", "DQNHyperparameters"]
@@ -226,6 +228,12 @@ class DQN(TorchAgent):
                 self.observation_size,
                 options.replay_memory_mb,
             )
+        if self.replay.num_rows <= options.num_step_returns:
+            raise ConfigError(
+                f"The replay buffer holds {self.replay.num_rows} moves of {self.num_envs} boards, "
+                f"too few for {options.num_step_returns}-step returns. Raise replay_capacity or "
+                "replay_memory_mb, or play fewer boards."
+            )
         self._explorer = np.random.default_rng(split_seed(config.seed).agent)
         self._moves = 0
         self._updates = 0
@@ -351,6 +359,11 @@ class DQN(TorchAgent):
         }
 
     # Looking inside and files ------------------------------------------------------------------
+
+    def load(self, path: str | Path) -> None:
+        """Read the weights, into the target network too."""
+        super().load(path)
+        self.target_network.load_state_dict(self.network.state_dict())
 
     def explain(self, observation: Observations) -> dict[str, Any]:
         """Give the Q-values, the value and the activations of one observation."""

@@ -195,7 +195,7 @@ class PPO(TorchAgent):
                 self.hyperparams.num_steps, self.num_envs, self.observation_size
             )
         size = self.hyperparams.num_steps * self.num_envs
-        self._minibatch_size: int = max(1, size // int(self.hyperparams.num_minibatches))
+        self._minibatch_size: int = math.ceil(size / self.hyperparams.num_minibatches)
         # What select_action found out and store_transition keeps.
         self._log_probabilities = np.zeros(self.num_envs, np.float32)
         self._values = np.zeros(self.num_envs, np.float32)
@@ -272,7 +272,7 @@ class PPO(TorchAgent):
         if not self.rollout.is_full:
             return 0
         left = int(self.hyperparams.num_epochs) - self._epoch
-        return max(1, left * self._num_minibatches - self._minibatch)
+        return left * self._num_minibatches - self._minibatch
 
     @property
     def _num_minibatches(self) -> int:
@@ -341,12 +341,14 @@ class PPO(TorchAgent):
         value_loss = 0.5 * (values - returns).square().mean()
         entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
         loss = policy_loss + options.value_coefficient * value_loss - entropy_coefficient * entropy
-        gradient_norm = self._descend(loss, options.max_gradient_norm)
-
         with torch.no_grad():
             kl = float((ratio - 1.0 - log_ratio).mean())
             clip_fraction = float(((ratio - 1.0).abs() > options.clip).float().mean())
-        self._advance(stop=options.kl_limit is not None and kl > options.kl_limit)
+        if options.kl_limit is not None and kl > options.kl_limit:
+            self._end_updates()
+            return {"kl": kl, "clip_fraction": clip_fraction}
+        gradient_norm = self._descend(loss, options.max_gradient_norm)
+        self._advance()
         return {
             "loss": float(loss.detach()),
             "policy_loss": float(policy_loss.detach()),
@@ -359,16 +361,26 @@ class PPO(TorchAgent):
             "learning_rate": rate,
         }
 
-    def _advance(self, stop: bool) -> None:
+    def _advance(self) -> None:
         """Go on to the next minibatch, or end the update phase."""
         self._minibatch += 1
         if self._minibatch == self._num_minibatches:
             self._minibatch = 0
             self._epoch += 1
-        if stop or self._epoch >= self.hyperparams.num_epochs:
-            self._epoch = self._minibatch = 0
-            self._batch = None
-            self.rollout.length = 0
+        if self._epoch >= self.hyperparams.num_epochs:
+            self._end_updates()
+
+    def _end_updates(self) -> None:
+        """Give the rollout up, and make room for the next one."""
+        self._epoch = self._minibatch = 0
+        self._batch = None
+        self.rollout.length = 0
+
+    def update_hyperparams(self, **changes: Any) -> None:
+        """Change live options between two updates; see `Agent.update_hyperparams`."""
+        super().update_hyperparams(**changes)
+        if self.rollout.is_full and self._epoch >= self.hyperparams.num_epochs:
+            self._end_updates()
 
     # Looking inside and files ------------------------------------------------------------------
 

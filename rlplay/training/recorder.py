@@ -218,6 +218,7 @@ class _Replays:
         """
         if self._exact:
             held = (ended.ends - ended.lengths >= self._actions.first) & (ended.seeds >= 0)
+            held &= np.isfinite(ended.scores) & np.isfinite(ended.returns)
             playable = np.flatnonzero(held)
             if len(playable):
                 best = int(playable[np.argmax(ended.scores[playable])])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 
 from tqdm.auto import tqdm
 
@@ -62,28 +62,16 @@ def train(
 
 def _follow(session: TrainingSession, bar: tqdm[None], seconds: float | None) -> None:
     """Move the bar until the session ends; end it when its seconds are over."""
-    while True:
-        try:
-            session.wait(timeout=0.1)
-        except TimeoutError:
-            pass
-        except Exception:
-            return
-        else:
-            return
+    while not session.has_ended(timeout=0.1):
         _show(session, bar)
-        elapsed = session.snapshot().elapsed
-        if seconds is not None and elapsed >= seconds:
+        if seconds is not None and session.snapshot().elapsed >= seconds:
             _stop(session)
-            session.wait()
-            return
+            session.has_ended(timeout=None)
 
 
 def _stop(session: TrainingSession) -> None:
-    try:
+    with suppress(SessionError):  # where it came to its end by itself in the meantime
         session.stop()
-    except SessionError:  # it came to its end by itself in the meantime
-        time.sleep(0)
 
 
 def _show(session: TrainingSession, bar: tqdm[None]) -> None:

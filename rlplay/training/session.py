@@ -24,6 +24,7 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ from rlplay.config import RunConfig, validated
 from rlplay.device import (
     choose_num_threads,
     choose_precision,
+    explain_out_of_memory,
     get_device,
     keep_freed_memory,
 )
@@ -54,6 +56,7 @@ _PROGRESS_EVERY = 0.5  # seconds, at full speed
 _SPEED_WINDOW = 2.0  # seconds over which steps/s are measured
 _RECENT = 100  # episodes of the running mean
 _SHOWN_EPISODES = 20
+_MAX_UNHEARD = 10  # news that wait for a slow listener
 _EVENTS = ("training_progress", "episode_summary")
 
 
@@ -74,7 +77,7 @@ _alive: weakref.WeakSet[TrainingSession] = weakref.WeakSet()
 
 def sessions() -> list[TrainingSession]:
     """List the sessions of this process that were started and are still held, newest last."""
-    return sorted(_alive, key=lambda session: session.started_at)
+    return sorted(_alive.copy(), key=lambda session: session.started_at)
 
 
 class TrainingSession:
@@ -250,6 +253,17 @@ class TrainingSession:
         if self.error is not None:
             raise self.error
 
+    def has_ended(self, timeout: float | None = 0.0) -> bool:
+        """Tell whether the session has ended, well or not.
+
+        Args:
+            timeout: Seconds to wait for it; None waits for ever.
+
+        Returns:
+            True once it is finished or failed.
+        """
+        return self._ended.wait(timeout)
+
     async def wait_async(self) -> None:
         """Wait for the end in a notebook cell, while the kernel stays responsive."""
         self._require("wait", *(state for state in SessionState if state is not SessionState.NEW))
@@ -330,9 +344,8 @@ class TrainingSession:
         if self._running:
             previous = {name: old.get(name) for name in changed}
             self._commands.put(lambda trainer: trainer.change(part, previous, changed))
-        else:
-            field = {"hyperparams": "hyperparams", "rewards": "reward_config"}[part]
-            self.config = self.config.replace(**{field: new})
+        field = {"hyperparams": "hyperparams", "rewards": "reward_config"}[part]
+        self.config = self.config.replace(**{field: new})
 
     # Machinery ---------------------------------------------------------------------------------
 
@@ -431,6 +444,7 @@ def _blank(config: RunConfig, run_id: str, state: SessionState) -> dict[str, Any
         "saved_at": None,
         "learner": {},
         "last_episodes": (),
+        "game_state": None,
     }
 
 
@@ -466,45 +480,52 @@ class _Trainer:
 
     def main(self) -> None:
         """Run to the end; whatever happens, the session ends in a state of its own."""
-        state, text = SessionState.FINISHED, None
         error: BaseException | None = None
+        text: str | None = None
         try:
             self._prepare()
-            self._train()
-            self._save()
-            self._message = "saved"
-        except Exception as exception:  # a training failure never harms the kernel
-            state, error, text = SessionState.FAILED, exception, traceback.format_exc()
-            self._message = (
-                str(exception)
-                if isinstance(exception, RlplayError)
-                else f"{type(exception).__name__}: {exception}"
-            )
-        finally:
-            state, error, text = self._close(state, error, text)
-            self._state = state
-            self._publish(time.monotonic(), board=True)
-            self._session._dispatcher.close_run()
-            self._session._finish(state, error, text)
-
-    def _close(
-        self, state: SessionState, error: BaseException | None, text: str | None
-    ) -> tuple[SessionState, BaseException | None, str | None]:
-        """Write what the recorder still holds, and give the run back."""
-        storage, config = self._session.storage, self._config
-        assert config.run_id is not None
+            with explain_out_of_memory(self._config):
+                self._train()
+            self._recorder.save_weights(self._loop.agent)
+            self._saved_at = time.time()
+        except BaseException as exception:  # a training failure never harms the kernel
+            error, text = exception, traceback.format_exc()
+            self._rescue()
+        for close in (self._close_recorder, self._write_log, self._release):
+            try:
+                close(text)
+            except Exception as exception:
+                if error is None:
+                    error, text = exception, traceback.format_exc()
+        self._state = SessionState.FINISHED if error is None else SessionState.FAILED
+        self._message = "saved" if error is None else _words(error)
+        self._session._dispatcher.close_run()
         try:
-            if hasattr(self, "_recorder"):
-                self._recorder.close()
-            if text is not None:
-                storage.append_log(config.env_name, config.run_id, text)
-        except Exception as exception:
-            if error is None:
-                state, error, text = SessionState.FAILED, exception, traceback.format_exc()
-                self._message = str(exception)
+            self._publish(time.monotonic(), board=True)
+        except Exception:  # an environment that cannot even be drawn any more
+            self._monitor.publish(state=self._state.value, message=self._message)
         finally:
-            storage.release(config.env_name, config.run_id)
-        return state, error, text
+            self._session._finish(self._state, error, text)
+
+    def _rescue(self) -> None:
+        """Of a run that fails before it was ever saved, keep what it has learned, if it can be."""
+        if self._saved_at is None and hasattr(self, "_recorder"):
+            with suppress(Exception):
+                self._recorder.save_weights(self._loop.agent)
+                self._saved_at = time.time()
+
+    def _close_recorder(self, _: str | None) -> None:
+        """Write what the recorder still holds."""
+        if hasattr(self, "_recorder"):
+            self._recorder.close()
+
+    def _write_log(self, text: str | None) -> None:
+        if text is not None:
+            self._session.storage.append_log(self._config.env_name, str(self._config.run_id), text)
+
+    def _release(self, _: str | None) -> None:
+        """Give the run back."""
+        self._session.storage.release(self._config.env_name, str(self._config.run_id))
 
     def _prepare(self) -> None:
         """Everything that takes time, in this thread."""
@@ -696,7 +717,8 @@ class _Trainer:
                 "last_episodes": self._last_episodes(),
                 "current_score": loop.current_score,
             }
-            if board or self._monitor.board_wanted():
+            told = self._session._dispatcher.listens("training_progress")
+            if board or told or self._monitor.board_wanted():
                 fields["game_state"] = loop.env.render_state(0)
         self._monitor.publish(**fields)
         self._published, self._unseen = now, False
@@ -774,6 +796,11 @@ class _Trainer:
         self._publish(time.monotonic())
 
 
+def _words(error: BaseException) -> str:
+    """Say what happened, in one line; our own errors are worded already."""
+    return str(error) if isinstance(error, RlplayError) else f"{type(error).__name__}: {error}"
+
+
 class _Dispatcher:
     """Calls the subscribers back on a thread of its own, started with the first one."""
 
@@ -797,10 +824,16 @@ class _Dispatcher:
 
         return unsubscribe
 
+    def listens(self, event: str) -> bool:
+        """Whether anybody wants to hear of an event."""
+        return any(name == event for name, _ in tuple(self._subscribers))
+
     def tell(self, event: str, data: dict[str, Any]) -> None:
         with self._lock:
-            if not any(name == event for name, _ in self._subscribers):
+            if not self.listens(event):
                 return
+            if event == "training_progress" and self._queue.qsize() > _MAX_UNHEARD:
+                return  # a slow listener hears of less, and not of ever older news
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._main, name="rlplay-dispatcher", daemon=True

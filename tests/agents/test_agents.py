@@ -66,13 +66,12 @@ def test_solves_the_identity_world(algo, small_network):
     np.testing.assert_array_equal(loop.agent.select_action(flags, training=False), [0, 1, 2])
 
 
-@pytest.mark.parametrize("n", [1, 2])
-@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+@pytest.mark.parametrize(
+    ("algo", "hyperparams"),
+    [("ppo", {}), ("dqn", {"num_step_returns": 1}), ("dqn", {"num_step_returns": 2})],
+)
 @pytest.mark.parametrize("truncate", [False, True])
-def test_truncation_bootstraps_and_termination_does_not(algo, truncate, n, small_network):
-    if algo == "ppo" and n == 2:
-        pytest.skip("n-step returns are an option of DQN alone")
-    hyperparams = {"num_step_returns": n} if algo == "dqn" else {}
+def test_truncation_bootstraps_and_termination_does_not(algo, hyperparams, truncate, small_network):
     run_config = config(
         algo,
         "two-step",
@@ -232,6 +231,29 @@ def test_ppo_stops_the_whole_update_at_the_kl_limit(small_network):
     assert calls == 2  # the first minibatch sees no change yet, the second one is over the limit
 
 
+def test_ppo_cuts_the_rollout_into_as_many_parts_as_it_says(small_network):
+    for parts in (1, 3, 5, 7):
+        agent = ppo_with_a_full_rollout(small_network, num_minibatches=parts, num_epochs=1)
+        assert agent.updates_due == parts
+
+
+def test_ppo_takes_no_step_beyond_the_kl_limit(small_network):
+    agent = ppo_with_a_full_rollout(small_network, kl_limit=1e-9, learning_rate=0.5)
+    agent.train_step()
+    before = copy.deepcopy(agent.network.state_dict())
+    assert set(agent.train_step()) == {"kl", "clip_fraction"}
+    after = agent.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_ppo_ends_a_phase_whose_last_epoch_is_over(small_network):
+    agent = ppo_with_a_full_rollout(small_network)
+    for _ in range(3):
+        agent.train_step()
+    agent.update_hyperparams(num_epochs=1)
+    assert agent.updates_due == 0
+
+
 def test_ppo_first_minibatch_has_ratio_one(small_network):
     metrics = ppo_with_a_full_rollout(small_network).train_step()
     assert metrics["kl"] == pytest.approx(0.0, abs=1e-6)
@@ -311,6 +333,19 @@ def test_dqn_explores_at_the_rate_of_epsilon(small_network):
     greedy = agent.select_action(flags[:1], training=False)[0]
     share = (agent.select_action(flags) != greedy).mean()
     assert share == pytest.approx(0.3 * 2 / 3, abs=0.015)
+
+
+def test_dqn_refuses_a_buffer_in_which_no_return_fits(small_network):
+    with pytest.raises(ConfigError, match="too few for 3-step returns"):
+        dqn(small_network, replay_capacity=8, num_step_returns=3)
+
+
+def test_dqn_loads_the_target_network_too(small_network, tmp_path):
+    trained(config("dqn", "identity", small_network, total_steps=200)).agent.save(tmp_path / "w")
+    agent = dqn(small_network)
+    agent.load(tmp_path / "w")
+    one, other = agent.network.state_dict(), agent.target_network.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_dqn_copies_the_target_network_at_its_interval(small_network):

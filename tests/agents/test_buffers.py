@@ -6,6 +6,7 @@ from rlplay.agents.buffers import (
     RolloutBuffer,
     generalized_advantage_estimation,
 )
+from rlplay.errors import ConfigError
 
 
 def brute_force_advantages(rewards, values, next_values, terminated, truncated, gamma, lam):
@@ -101,11 +102,23 @@ def test_the_ring_forgets_the_oldest_and_keeps_rows_together():
 
 
 def test_forgotten_last_observations_are_never_drawn():
-    buffer = ReplayBuffer(capacity=4_000, num_envs=1, observation_size=1)
-    fill(buffer, 1_000, truncated_at=range(1_000))
-    batch = buffer.latest(10_000, 1, 0.9)
-    assert 0 < len(batch.returns) < 1_000
-    np.testing.assert_array_equal(batch.next_observations[:, 0], -(batch.observations[:, 0] / 10))
+    buffer = ReplayBuffer(capacity=32_000, num_envs=32, observation_size=1)
+    fill(buffer, 900, truncated_at=range(900))
+    batch = buffer.latest(10**6, 1, 0.9)
+    assert 0 < len(batch.returns) < 900 * 32 / 4
+    moves = (batch.observations[:, 0] - batch.actions) / 10
+    np.testing.assert_array_equal(batch.next_observations[:, 0], -moves)
+
+
+@pytest.mark.parametrize(("envs", "size"), [(1, 3), (128, 364), (512, 1_203), (1_024, 12_291)])
+def test_the_default_limit_of_128_mb_holds_for_every_shape(envs, size):
+    buffer = ReplayBuffer(10**9, envs, size)
+    assert buffer.nbytes <= 128e6
+
+
+def test_a_buffer_that_holds_nothing_is_refused():
+    with pytest.raises(ConfigError, match="holds no two moves of 512 boards"):
+        ReplayBuffer(10**6, 512, 100_000, memory_mb=10)
 
 
 def test_memory_stays_within_its_limit_and_observations_are_stored_once():

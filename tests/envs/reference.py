@@ -207,23 +207,26 @@ class ReferenceSnake:
             share = np.float32(life) / np.float32(length)
             return np.float32(0.3) + np.float32(0.7) * share if life > 0 else 0.0
 
+        def mixed(values):
+            return [-1.0 if cell == self.food else v for cell, v in zip(cells, values, strict=True)]
+
+        danger, body = [], []
         if config.danger == "binary":
-            numbers += [wall or life > 0 for wall, life in zip(walls, lifetimes, strict=True)]
+            danger = [wall or life > 0 for wall, life in zip(walls, lifetimes, strict=True)]
         if config.danger == "lifetime":
             for wall, life in zip(walls, lifetimes, strict=True):
-                numbers.append(1.0 if wall else lasting(life))
-        if config.wall:
-            numbers += walls
-        body = []
+                danger.append(1.0 if wall else lasting(life))
         if config.body == "occupied":
             body = [life > 0 for life in lifetimes]
         if config.body == "lifetime":
             body = [lasting(life) for life in lifetimes]
-        if config.food_channel == "body":
-            body = [
-                -1.0 if cell == self.food else value
-                for cell, value in zip(cells, body, strict=True)
-            ]
+        if config.food_channel == "mixed" and body:
+            body = mixed(body)
+        elif config.food_channel == "mixed":
+            danger = mixed(danger)
+        numbers += danger
+        if config.wall:
+            numbers += walls
         numbers += body
         if config.food_channel == "own":
             numbers += [cell == self.food for cell in cells]

@@ -43,7 +43,8 @@ def covering_configs():
                     food, direction, hunger, length, wall = (
                         generator.integers(2, size=5) > 0
                     ).tolist()
-                    shown = ("off", "own") if body == "off" else ("off", "own", "body")
+                    seen = body != "off" or danger != "off"
+                    shown = ("off", "own", "mixed") if seen else ("off", "own")
                     food_channel = shown[generator.integers(len(shown))]
                     configs.append(
                         SnakeConfig(

@@ -65,6 +65,16 @@ def test_sampling_explores_and_greedy_does_not(session):
     assert not np.array_equal(greedy.lengths, sampled.lengths)
 
 
+def test_sampling_explores_as_much_as_training_did_in_the_end(make_session):
+    options = {"epsilon": 1.0, "final_epsilon": 0.0, "epsilon_steps": 1_000}
+    session = make_session("dqn", hyperparams=options, total_steps=2_000)
+    session.start(max_speed=True)
+    session.wait(60)
+    greedy = rlplay.evaluate(session.run_id, episodes=20, storage=session.storage)
+    sampled = rlplay.evaluate(session.run_id, episodes=20, greedy=False, storage=session.storage)
+    np.testing.assert_array_equal(greedy.lengths, sampled.lengths)
+
+
 def test_an_endless_episode_is_given_up(session):
     result = rlplay.evaluate(session.run_id, [3], max_steps=1, storage=session.storage)
     assert result.lengths.tolist() == [1]

@@ -396,13 +396,79 @@ class NaNSnake(SnakeEnv):
         return observation, float("nan") if type(self).moves > 1_000 else reward, *rest
 
 
+class UnseenSnake(SnakeEnv):
+    """Cannot be drawn."""
+
+    def render_state(self) -> dict[str, Any]:
+        raise KeyError("no picture")
+
+
+class QuittingSnake(SnakeEnv):
+    """Leaves the process."""
+
+    def step(self, action: int) -> Any:
+        raise SystemExit(3)
+
+
 @pytest.fixture
 def faulty_worlds():
     FaultySnake.moves = NaNSnake.moves = 0
-    register_env("faulty", FaultySnake)
-    register_env("nan", NaNSnake)
+    worlds = {"faulty": FaultySnake, "nan": NaNSnake, "unseen": UnseenSnake, "quit": QuittingSnake}
+    for name, world in worlds.items():
+        register_env(name, world)
     yield
-    del ENV_REGISTRY["faulty"], ENV_REGISTRY["nan"]
+    for name in worlds:
+        del ENV_REGISTRY[name]
+
+
+def test_a_world_that_cannot_be_drawn_fails_the_session_and_wait_ends(make_session, faulty_worlds):
+    session = make_session(env_name="unseen", total_steps=LONG)
+    session.start(max_speed=True)
+    session.monitor.want_board()
+    session.pause()
+    with pytest.raises(KeyError, match="no picture"):
+        session.wait(30)
+    assert session.snapshot().state == session.state == "failed"
+
+
+def test_a_world_that_leaves_the_process_only_fails_its_session(make_session, faulty_worlds):
+    session = make_session(env_name="quit", total_steps=LONG)
+    session.start(max_speed=True)
+    with pytest.raises(SystemExit):
+        session.wait(30)
+    assert session.state == "failed"
+
+
+def test_a_last_save_that_fails_is_not_called_saved(make_session, monkeypatch):
+    session = make_session(total_steps=400)
+
+    def full(*_: Any) -> None:
+        raise StorageError("no space left")
+
+    monkeypatch.setattr(session.storage, "save_weights", full)
+    session.start(max_speed=True)
+    with pytest.raises(StorageError, match="no space left"):
+        session.wait(30)
+    assert session.state == "failed"
+    assert "no space left" in session.snapshot().message
+    assert session.snapshot().saved_at is None
+
+
+def test_a_run_that_fails_before_its_first_save_keeps_its_weights(make_session, faulty_worlds):
+    session = make_session(env_name="faulty", total_steps=LONG)
+    session.start(max_speed=True)
+    with pytest.raises(ZeroDivisionError):
+        session.wait(30)
+    assert session.storage.weights_exist("faulty", session.run_id)
+
+
+def test_progress_brings_a_board_to_a_script_without_a_screen(make_session):
+    session = make_session(total_steps=LONG)
+    boards: list[Any] = []
+    session.on("training_progress", lambda data: boards.append(data["game_state"]))
+    session.start(max_speed=True)
+    until(lambda: boards)
+    assert boards[0]["grid_size"] == 5
 
 
 def test_an_exception_in_an_environment_fails_this_session_alone(make_session, faulty_worlds):

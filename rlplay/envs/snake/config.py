@@ -100,10 +100,11 @@ class SnakeConfig(BaseModel):
         "the cell is free over the length, which lets an agent plan around its own tail",
         json_schema_extra={"unit": "", "group": "window"},
     )
-    food_channel: Literal["off", "own", "body"] = Field(
-        default="body",
-        description="the food in the window: own is a channel with 1 for the food; body puts it "
-        "into the body's channel as -1, which spares the network a channel",
+    food_channel: Literal["off", "own", "mixed"] = Field(
+        default="mixed",
+        description="the food in the window: own is a channel with 1 for the food; mixed puts it "
+        "as -1 into the channel of the body, or of danger where the body has none, which spares "
+        "the network a channel",
         json_schema_extra={"unit": "", "group": "window"},
     )
 
@@ -112,10 +113,10 @@ class SnakeConfig(BaseModel):
         """Refuse an observation without a single number."""
         numbers = self.food or self.hunger or self.length or self.seg_size
         direction = self.direction and self.frame == "absolute"
-        if self.food_channel == "body" and self.body == "off":
+        if self.food_channel == "mixed" and self.body == "off" and self.danger == "off":
             raise ValueError(
-                "food_channel = 'body' needs a body channel; set body, or food_channel to 'own' or "
-                "'off'"
+                "food_channel = 'mixed' needs a channel of the body or of danger; switch one on, "
+                "or set food_channel to 'own' or 'off'"
             )
         channels = (
             self.danger != "off" or self.wall or self.body != "off" or self.food_channel == "own"

@@ -164,18 +164,25 @@ def observation_blocks(config: SnakeConfig) -> tuple[Block, ...]:
     lifetime = f"from {LIFETIME_FLOOR} to 1 with the moves until the cell is free, over the length"
     if config.vision == -1:
         blocks.append(channel("head", "1 where the head is", "head"))
-    if config.danger == "binary":
-        blocks.append(channel("danger", "1 for wall and body", "danger"))
-    elif config.danger == "lifetime":
-        blocks.append(channel("danger", f"1 for wall; for body, {lifetime}", "danger"))
+
+    def with_food(name: str, meaning: str, mixed: bool) -> Block:
+        if mixed:
+            return channel(name, f"{meaning}; -1 for the food", f"{name} or food", -1.0)
+        return channel(name, meaning, name)
+
+    mixed = config.food_channel == "mixed"
+    if config.danger != "off":
+        meaning = (
+            "1 for wall and body"
+            if config.danger == "binary"
+            else f"1 for wall; for body, {lifetime}"
+        )
+        blocks.append(with_food("danger", meaning, mixed and config.body == "off"))
     if config.wall:
         blocks.append(channel("wall", "1 outside the board", "wall"))
     if config.body != "off":
         meaning = "1 for body" if config.body == "occupied" else f"for body, {lifetime}"
-        if config.food_channel == "body":
-            blocks.append(channel("body", f"{meaning}; -1 for the food", "body or food", -1.0))
-        else:
-            blocks.append(channel("body", meaning, "body"))
+        blocks.append(with_food("body", meaning, mixed))
     if config.food_channel == "own":
         blocks.append(channel("food_channel", "1 for the food", "food"))
     return tuple(blocks)
@@ -184,9 +191,6 @@ def observation_blocks(config: SnakeConfig) -> tuple[Block, ...]:
 #: What a body cell shows at the very least in a channel of lifetimes: even the tail's cell, which
 #: becomes free with the next move, stands out from a free one.
 LIFETIME_FLOOR: Final = 0.3
-
-#: A stamp that no cell has.
-NO_STAMP: Final = -3
 
 #: Where the kernels write each block (-1: nowhere), and how. Offsets count numbers.
 LAYOUT: Final = np.dtype(
@@ -206,6 +210,7 @@ LAYOUT: Final = np.dtype(
         ("body", np.int64),
         ("body_lifetime", np.int64),
         ("food_in_body", np.int64),
+        ("food_in_danger", np.int64),
         ("food_channel", np.int64),
     ]
 )
@@ -226,7 +231,9 @@ def make_layout(config: SnakeConfig) -> tuple[NDArray[Any], int]:
     layout["seg_size"] = config.seg_size
     layout["danger_lifetime"] = config.danger == "lifetime"
     layout["body_lifetime"] = config.body == "lifetime"
-    layout["food_in_body"] = config.food_channel == "body"
+    mixed = config.food_channel == "mixed"
+    layout["food_in_body"] = mixed and config.body != "off"
+    layout["food_in_danger"] = mixed and config.body == "off"
     for name in (
         "food", "direction", "hunger", "length", "segments",
         "head", "danger", "wall", "body", "food_channel",
@@ -308,18 +315,19 @@ def shade(
     cap: np.int32,
     divisor: np.float32,
     floor: np.float32,
-    special: np.int32,
-    mark: np.float32,
+    wall: np.float32,
+    food: np.float32,
 ) -> np.float32:
     """Turn one cell into a number.
 
-    The special stamp gives its mark, a free cell 0, and a body cell something from `floor` up to 1
-    that grows with its capped lifetime.
+    Wall and food give what is asked for, a free cell 0, and a body cell something from `floor` up
+    to 1 that grows with its capped lifetime.
     """
     lifetime = max(np.int32(stamp - tail), np.int32(0))
     share = np.float32(min(lifetime, cap)) / divisor
-    value = floor * np.float32(lifetime > 0) + (np.float32(1.0) - floor) * share
-    return mark if stamp == special else value
+    value = floor + (np.float32(1.0) - floor) * share if share > 0 else np.float32(0.0)
+    value = food if stamp == FOOD else value
+    return wall if stamp == WALL else value
 
 
 @inlined
@@ -329,14 +337,14 @@ def write_channel(
     cap: np.int32,
     divisor: np.float32,
     floor: np.float32,
-    special: np.int32,
-    mark: np.float32,
+    wall: np.float32,
+    food: np.float32,
     at: Whole,
     out: NDArray[np.float32],
 ) -> None:
     """Write one channel; every channel is the same formula with other numbers (see `shade`)."""
     for j in range(np.uintp(stamps.size)):
-        out[np.uintp(at) + j] = shade(stamps[j], tail, cap, divisor, floor, special, mark)
+        out[np.uintp(at) + j] = shade(stamps[j], tail, cap, divisor, floor, wall, food)
 
 
 @inlined
@@ -400,26 +408,26 @@ def observe_board(
 
     length = np.int32(board.length)
     tail = np.int32(board.clock - board.length)
-    nothing, one, unit = np.int32(0), np.int32(1), np.float32(1.0)
-    wall, food, none = np.int32(WALL), np.int32(FOOD), np.int32(NO_STAMP)
-    zero, floor = np.float32(0.0), np.float32(LIFETIME_FLOOR)
+    nothing, single = np.int32(0), np.int32(1)
+    zero, one, floor = np.float32(0.0), np.float32(1.0), np.float32(LIFETIME_FLOOR)
     share = np.float32(length)
     if layout.danger >= 0:
         at = start + layout.danger
+        food = -one if layout.food_in_danger else zero
         if layout.danger_lifetime:
-            write_channel(stamps, tail, length, share, floor, wall, unit, at, out)
+            write_channel(stamps, tail, length, share, floor, one, food, at, out)
         else:
-            write_channel(stamps, tail, one, unit, zero, wall, unit, at, out)
+            write_channel(stamps, tail, single, one, zero, one, food, at, out)
     if layout.wall >= 0:
         at = start + layout.wall
-        write_channel(stamps, tail, nothing, unit, zero, wall, unit, at, out)
+        write_channel(stamps, tail, nothing, one, zero, one, zero, at, out)
     if layout.body >= 0:
         at = start + layout.body
-        special, mark = (food, -unit) if layout.food_in_body else (none, zero)
+        food = -one if layout.food_in_body else zero
         if layout.body_lifetime:
-            write_channel(stamps, tail, length, share, floor, special, mark, at, out)
+            write_channel(stamps, tail, length, share, floor, zero, food, at, out)
         else:
-            write_channel(stamps, tail, one, unit, zero, special, mark, at, out)
+            write_channel(stamps, tail, single, one, zero, zero, food, at, out)
     if layout.food_channel >= 0:
         at = start + layout.food_channel
-        write_channel(stamps, tail, nothing, unit, zero, food, unit, at, out)
+        write_channel(stamps, tail, nothing, one, zero, zero, one, at, out)

@@ -122,6 +122,8 @@ class TrainPanel:
             config = get_default_config(self.algorithm.value, config.env_name).replace(
                 name=config.name,
                 seed=config.seed,
+                device=config.device,
+                precision=config.precision,
                 env_config=config.env_config,
                 reward_config=config.reward_config,
             )
