@@ -185,7 +185,11 @@ class DQNHyperparameters(Hyperparameters):
 _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "*": {"default": {"num_envs": 16, "total_steps": 1_000_000, "num_threads": 1}},
     "snake": {
-        "default": {"num_envs": 128, "total_steps": 4_000_000},
+        "default": {
+            "num_envs": 128,
+            "total_steps": 4_000_000,
+            "hyperparams": {"epsilon_steps": 50_000},
+        },
         "classic": {
             "num_envs": 16,
             "total_steps": 1_000_000,
