@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,8 +79,8 @@ def register_agent(
         ContractError: When the class is not an `Agent`.
     """
 
-    def register(agent: type[Agent]) -> type[Agent]:
-        if not issubclass(agent, Agent):
+    def register(agent: Any) -> type[Agent]:
+        if not (inspect.isclass(agent) and issubclass(agent, Agent)):
             raise ContractError(f"{agent!r} is not a subclass of rlplay.Agent.")
         description = (agent.__doc__ or "").strip().partition("\n")[0]
         AGENT_REGISTRY[name] = AgentSpec(name, agent, title or name, description, presets or {})

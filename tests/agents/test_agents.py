@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlplay.agents import create_agent
+from rlplay.agents import create_agent, register_agent
 from rlplay.agents.dqn import DQN
 from rlplay.agents.ppo import PPO
 from rlplay.config import RunConfig
@@ -199,6 +199,12 @@ def test_observations_that_are_no_vector_are_refused(small_network):
             spaces.Box(0, 1, (4,), np.float32),
             spaces.Box(0, 1, (4,), np.float32),
         )
+
+
+@pytest.mark.parametrize("thing", [42, int, lambda config: None])
+def test_only_an_agent_can_be_registered(thing):
+    with pytest.raises(ContractError, match=r"no.* a subclass of rlplay\.Agent"):
+        register_agent("thing")(thing)
 
 
 # PPO alone ---------------------------------------------------------------------------------------
