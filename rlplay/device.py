@@ -41,6 +41,7 @@ __all__ = [
     "choose_device",
     "choose_num_threads",
     "choose_precision",
+    "cpu_name",
     "explain_out_of_memory",
     "get_device",
     "get_device_info",
@@ -165,9 +166,9 @@ def get_device_info(requested: str | torch.device = "auto") -> DeviceInfo:
         properties = torch.cuda.get_device_properties(device)
         name, memory = str(properties.name), int(properties.total_memory)
     elif device.type == "mps":
-        name, memory = _cpu_name(), int(torch.mps.recommended_max_memory())
+        name, memory = cpu_name(), int(torch.mps.recommended_max_memory())
     else:
-        name, memory = _cpu_name(), _physical_memory()
+        name, memory = cpu_name(), _physical_memory()
     return {
         "device": str(device),
         "type": device.type,
@@ -231,7 +232,7 @@ def _checked(name: str, what: str) -> torch.device:
     return torch.device(name)
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """Name the processor as its maker does, or as closely as the system tells."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

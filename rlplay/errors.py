@@ -4,7 +4,8 @@ Every message says what came, what is allowed, and what to do next::
 
     RlplayError
     ├── ConfigError (ValueError)            an option or a value that a run cannot have
-    │   └── NetworkConfigError              a layer that cannot be built: names its index and field
+    │   ├── NetworkConfigError              a layer that cannot be built: names its index and field
+    │   └── WeightsMismatch                 weights of another network: names the layer
     ├── UnknownName (LookupError)           a name that nobody registered
     │   ├── UnknownEnvironment
     │   ├── UnknownAlgorithm
@@ -44,6 +45,7 @@ __all__ = [
     "UnknownEnvironment",
     "UnknownName",
     "UnknownPreset",
+    "WeightsMismatch",
     "nearest",
 ]
 
@@ -58,6 +60,10 @@ class ConfigError(RlplayError, ValueError):
 
 class NetworkConfigError(ConfigError):
     """A layer that cannot be built; the message names its index and field."""
+
+
+class WeightsMismatch(ConfigError):
+    """Weights of another network; the message names the layer."""
 
 
 class UnknownName(RlplayError, LookupError):

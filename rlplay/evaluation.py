@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -148,10 +146,7 @@ def evaluate(
 def _copy(agent: Agent) -> Agent:
     """The same weights in another agent."""
     copy = _create(agent.config)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.pt"
-        agent.save(path)
-        copy.load(path)
+    copy.set_weights(agent.get_weights())
     copy.steps, copy.hyperparams = agent.steps, agent.hyperparams
     return copy
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -15,7 +16,14 @@ from torch import nn
 
 from rlplay.config import RunConfig, validated
 from rlplay.device import choose_precision, explain_out_of_memory, get_device
-from rlplay.errors import ConfigError, ContractError, DamagedFile, TrainingDiverged, nearest
+from rlplay.errors import (
+    ConfigError,
+    ContractError,
+    DamagedFile,
+    TrainingDiverged,
+    WeightsMismatch,
+    nearest,
+)
 from rlplay.seeding import split_seed
 
 __all__ = ["Agent", "Hyperparameters", "TorchAgent"]
@@ -152,16 +160,47 @@ class Agent(abc.ABC):
         """Go on from what `state_dict` gave."""
 
     @abc.abstractmethod
-    def save(self, path: str | Path) -> None:
-        """Write the weights."""
+    def get_weights(self) -> dict[str, Any]:
+        """Give the weights alone, by name: tensors or arrays, the agent's own and not copies."""
 
     @abc.abstractmethod
-    def load(self, path: str | Path) -> None:
-        """Read the weights that `save` wrote.
+    def set_weights(self, weights: Mapping[str, Any]) -> None:
+        """Take over weights that `get_weights` gave.
 
         Raises:
-            DamagedFile: When the file does not hold weights for this network.
+            WeightsMismatch: When they are of another network; the own weights are as they were.
         """
+
+    def save(self, file: str | Path | IO[bytes]) -> None:
+        """Write the weights as a PyTorch state dict.
+
+        Args:
+            file: A path, or a file that is open for writing.
+        """
+        weights = {name: torch.as_tensor(value) for name, value in self.get_weights().items()}
+        torch.save(weights, file)
+
+    def load(self, path: str | Path) -> None:
+        """Read the weights that `save` wrote; no code in the file is ever run.
+
+        Raises:
+            DamagedFile: When the file does not hold weights.
+            WeightsMismatch: When it holds those of another network.
+        """
+        try:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise DamagedFile(
+                f"{path} does not hold weights: {error}. Put back a copy of it, or train again."
+            ) from error
+        if not isinstance(weights, dict):
+            raise DamagedFile(
+                f"{path} does not hold weights but {type(weights).__name__}. Put back a copy of "
+                "it, or train again."
+            )
+        self.set_weights(weights)
 
     def explain(self, observation: Observations) -> dict[str, Any]:
         """Say what the agent thinks of one observation.
@@ -287,22 +326,49 @@ class TorchAgent(Agent):
                     activations.append(hidden[0].tolist())
         return hidden[0].float().cpu(), activations
 
-    def save(self, path: str | Path) -> None:
-        """Write the network's weights as a PyTorch state dict."""
-        torch.save(self.network.state_dict(), path)
+    def get_weights(self) -> dict[str, Any]:
+        """Give the network's weights by name."""
+        return dict(self.network.state_dict())
 
-    def load(self, path: str | Path) -> None:
-        """Read the network's weights."""
-        try:
-            weights = torch.load(path, map_location=self.device, weights_only=True)
-            self.network.load_state_dict(weights)
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise DamagedFile(
-                f"{path} does not hold weights for this network: {error}. Take the weights of a "
-                "run with the same observation, network and algorithm."
-            ) from error
+    def set_weights(self, weights: Mapping[str, Any]) -> None:
+        """Take over the network's weights; an error names the layer that does not fit."""
+        own = self.network.state_dict()
+        check_weights(weights, own, self.network)
+        self.network.load_state_dict({name: torch.as_tensor(weights[name]) for name in own})
+
+
+def check_weights(
+    weights: Mapping[str, Any], own: Mapping[str, torch.Tensor], network: nn.Module
+) -> None:
+    """Refuse weights of another network.
+
+    Args:
+        weights: What came, by name.
+        own: What this network has, by name.
+        network: The network, which knows the order of its layers.
+
+    Raises:
+        WeightsMismatch: Names the first layer that does not fit, counted from the input side.
+    """
+    layers = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    for name, tensor in own.items():
+        layer, _, part = name.rpartition(".")
+        place = f"layer {layers.index(layer)}" if layer in layers else repr(layer)
+        if layers and layer == layers[-1]:
+            place += " (the output)"
+        shape = tuple(np.shape(weights[name])) if name in weights else None
+        if shape != tuple(tensor.shape):
+            came = "are not there" if shape is None else f"have the shape {shape}"
+            raise WeightsMismatch(
+                f"These weights do not fit this network: those of {place}, {part!r}, {came}, and "
+                f"the network needs {tuple(tensor.shape)}. Take the observation, the layers and "
+                "the algorithm of the run that they come from, or begin without them."
+            )
+    if unknown := [name for name in weights if name not in own]:
+        raise WeightsMismatch(
+            f"These weights do not fit this network: it has no {unknown[0]!r}; its last layer is "
+            f"layer {len(layers) - 1}. Take the layers of the run that they come from."
+        )
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> str:

@@ -7,6 +7,7 @@ as many transitions as fit into its budget for an off-policy one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,14 +123,17 @@ class RolloutBuffer:
         return np.where(self.truncated, self.final_values, following).astype(np.float32)
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the arrays themselves, not copies, and the cursor."""
-        return {name: getattr(self, name) for name in self._ARRAYS} | {"length": self.length}
+        """Give the filled part of the arrays, not copies, and the cursor."""
+        filled = slice(self.length)
+        return {name: getattr(self, name)[filled] for name in self._ARRAYS} | {
+            "length": self.length
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Copy the arrays in."""
-        for name in self._ARRAYS:
-            np.copyto(getattr(self, name), state[name])
         self.length = int(state["length"])
+        for name in self._ARRAYS:
+            np.copyto(getattr(self, name)[: self.length], state[name])
 
 
 class Transitions(NamedTuple):
@@ -163,16 +167,8 @@ class ReplayBuffer:
         num_envs: N.
     """
 
-    _ARRAYS = (
-        "observations",
-        "actions",
-        "rewards",
-        "terminated",
-        "truncated",
-        "final_row",
-        "finals",
-        "final_owner",
-    )
+    _ROWS = ("observations", "actions", "rewards", "terminated", "truncated", "final_row")
+    _FINALS = ("finals", "final_owner")
 
     def __init__(
         self, capacity: int, num_envs: int, observation_size: int, memory_mb: float = 128.0
@@ -223,7 +219,7 @@ class ReplayBuffer:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return sum(getattr(self, name).nbytes for name in self._ARRAYS)
+        return sum(getattr(self, name).nbytes for name in (*self._ROWS, *self._FINALS))
 
     def append(
         self,
@@ -315,17 +311,24 @@ class ReplayBuffer:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the arrays themselves, not copies, and the cursors."""
-        return {name: getattr(self, name) for name in self._ARRAYS} | {
+        """Give the filled part of the arrays, not copies, and the cursors."""
+        return {
             "rows_written": self._rows_written,
             "final_cursor": self._final_cursor,
             "forgotten": self._forgotten,
+            **{name: getattr(self, name)[filled] for name, filled in self._filled()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Copy the arrays in."""
-        for name in self._ARRAYS:
-            np.copyto(getattr(self, name), state[name])
         self._rows_written = int(state["rows_written"])
         self._final_cursor = int(state["final_cursor"])
         self._forgotten = int(state["forgotten"])
+        for name, filled in self._filled():
+            np.copyto(getattr(self, name)[filled], state[name])
+
+    def _filled(self) -> Iterator[tuple[str, slice]]:
+        """Name each array, with the part of it that was ever written."""
+        for names, count in ((self._ROWS, self._rows_written), (self._FINALS, self._final_cursor)):
+            for name in names:
+                yield name, slice(min(count, len(getattr(self, name))))

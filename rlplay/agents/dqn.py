@@ -24,7 +24,7 @@ Differs from the papers:
 from __future__ import annotations
 
 import copy
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
 import gymnasium
@@ -364,9 +364,9 @@ class DQN(TorchAgent):
 
     # Looking inside and files ------------------------------------------------------------------
 
-    def load(self, path: str | Path) -> None:
-        """Read the weights, into the target network too."""
-        super().load(path)
+    def set_weights(self, weights: Mapping[str, Any]) -> None:
+        """Take over the weights, in the target network too."""
+        super().set_weights(weights)
         self.target_network.load_state_dict(self.network.state_dict())
 
     def explain(self, observation: Observations) -> dict[str, Any]:

@@ -146,6 +146,8 @@ class VectorEnvironment(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     #: What can happen in a step and be worth a reward.
     event_names: tuple[str, ...] = ()
+    #: False after a `set_state` that could not bring every board back as it was.
+    restores_exactly: bool = True
 
     @property
     def ending_names(self) -> tuple[str, ...]:

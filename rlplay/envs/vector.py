@@ -124,6 +124,9 @@ class Vectorised(VectorEnvironment):
         self._returns = np.zeros(num_envs, np.float64)
         self._infos: list[dict[str, Any]] = [{} for _ in self.envs]
         self._running = False
+        # A board that cannot be saved comes back by its seed and its actions.
+        self._saves_state = env.get_state is not BaseEnvironment.get_state
+        self._actions: list[list[Any]] = [[] for _ in self.envs]
 
     @property
     def ending_names(self) -> tuple[str, ...]:
@@ -149,6 +152,7 @@ class Vectorised(VectorEnvironment):
         self._seeds[board] = seed
         self._steps[board] = 0
         self._returns[board] = 0.0
+        self._actions[board] = []
         return observation
 
     def _numbers(self) -> dict[str, NDArray[Any]]:
@@ -247,6 +251,8 @@ class Vectorised(VectorEnvironment):
         for board, env in enumerate(self.envs):
             action = actions[board].item() if actions.ndim == 1 else actions[board]
             observation, reward, terminated[board], truncated[board], info = env.step(action)
+            if not self._saves_state:
+                self._actions[board].append(action)
             stepped.append(observation)
             self._infos[board] = info
             rewards[board] = reward
@@ -294,11 +300,18 @@ class Vectorised(VectorEnvironment):
     def get_state(self) -> dict[str, Any]:
         """Give everything that an exact continuation needs.
 
-        Raises:
-            ContractError: When the environment cannot be saved.
+        Of boards without a `get_state` that is the actions of the running episode, and what the
+        board looks like after them.
         """
+        if self._saves_state:
+            boards = [env.get_state() for env in self.envs]
+        else:
+            boards = [
+                {"actions": list(actions), "picture": env.render_state()}
+                for actions, env in zip(self._actions, self.envs, strict=True)
+            ]
         return {
-            "envs": [env.get_state() for env in self.envs],
+            "envs": boards,
             "infos": [dict(info) for info in self._infos],
             "streams": list(self._streams),
             "seeds": self._seeds.copy(),
@@ -312,20 +325,26 @@ class Vectorised(VectorEnvironment):
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue exactly where `get_state` was called.
 
+        Boards without a `set_state` play their episode again; `restores_exactly` is False when one
+        of them looks different then.
+
         Args:
             state: What `get_state` gave, of an environment with the same options and boards.
 
         Raises:
             ConfigError: When the state is of another number of boards.
-            ContractError: When the environment cannot be restored.
         """
         if len(state["envs"]) != self.num_envs:
             raise ConfigError(
                 f"The saved state has {len(state['envs'])} boards, this environment "
                 f"{self.num_envs}. Make it with as many."
             )
-        for env, saved in zip(self.envs, state["envs"], strict=True):
-            env.set_state(saved)
+        self.restores_exactly = True
+        for board, saved in enumerate(state["envs"]):
+            if self._saves_state:
+                self.envs[board].set_state(saved)
+            else:
+                self._play_again(board, int(state["seeds"][board]), saved)
         self._infos = [dict(info) for info in state["infos"]]
         self._streams = [int(stream) for stream in state["streams"]]
         self._seeds[:] = state["seeds"]
@@ -334,6 +353,16 @@ class Vectorised(VectorEnvironment):
         self._ending_names = list(state["ending_names"])
         self.np_random.bit_generator.state = state["np_random"]
         self._running = bool(state["running"])
+
+    def _play_again(self, board: int, seed: int, saved: dict[str, Any]) -> None:
+        """Bring a board back by the seed and the actions of its episode."""
+        env = self.envs[board]
+        env.reset(seed=seed)
+        for action in saved["actions"]:
+            _, _, terminated, truncated, _ = env.step(action)
+            self.restores_exactly &= not (terminated or truncated)
+        self._actions[board] = list(saved["actions"])
+        self.restores_exactly &= env.render_state() == saved["picture"]
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close every board."""

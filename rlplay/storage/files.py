@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,8 @@ __all__ = [
     "JsonLines",
     "append_lines",
     "check_id",
+    "cut",
+    "digest",
     "disk",
     "explained",
     "inside",
@@ -41,6 +43,7 @@ __all__ = [
     "to_json",
     "write_bytes",
     "write_json",
+    "writing",
 ]
 
 #: Seconds between two tries where another program holds a file open for a moment.
@@ -293,17 +296,43 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         StorageError: When it cannot be written; the old file is as it was.
     """
+    with writing(path) as write:
+        write(data)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
+    """Replace a file by content that comes in pieces, or leave the old one.
+
+    When the block has ended, content and name are on the disk.
+
+    Args:
+        path: The file; its folder must exist.
+
+    Yields:
+        What takes the next piece.
+
+    Raises:
+        StorageError: When it cannot be written; the old file is as it was.
+    """
     # One name for each writer, so that two of them never write into the same file.
     beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     with explained("write", path), _removed_on_error(beside):
         descriptor = disk.create(beside)
         try:
-            _write_all(descriptor, data)
+            yield lambda data: _write_all(descriptor, data)
             disk.sync(descriptor)
         finally:
             disk.close(descriptor)
         disk.replace(beside, path)
         disk.sync_folder(path.parent)
+
+
+def digest(value: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON object without its own field ``sha256``, spelled canonically."""
+    rest = {key: item for key, item in value.items() if key != "sha256"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -346,7 +375,7 @@ def _removed_on_error(path: Path) -> Iterator[None]:
         raise
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write everything, also where the system takes it in pieces."""
     rest = memoryview(data)
     while rest:
@@ -471,6 +500,25 @@ def append_lines(path: Path, lines: Sequence[str]) -> None:
 def _last_byte(descriptor: int, size: int) -> bytes:
     os.lseek(descriptor, size - 1, os.SEEK_SET)
     return os.read(descriptor, 1)
+
+
+def cut(path: Path, size: int) -> None:
+    """Cut a file to its first bytes.
+
+    Args:
+        path: The file.
+        size: Bytes that stay.
+
+    Raises:
+        StorageError: When it cannot be cut.
+    """
+    with explained("cut", path):
+        descriptor = disk.open_end(path)
+        try:
+            disk.truncate(descriptor, size)
+            disk.sync(descriptor)
+        finally:
+            disk.close(descriptor)
 
 
 def read_jsonl(path: Path) -> JsonLines:

@@ -18,6 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
+
 from rlplay.config import RunConfig, validated
 from rlplay.envs import get_env_spec
 from rlplay.errors import (
@@ -29,6 +31,7 @@ from rlplay.errors import (
     nearest,
 )
 from rlplay.storage import files
+from rlplay.storage.checkpoint import Checkpoints, Entry, Packed, read_arrays, write_arrays
 from rlplay.storage.files import check_id, explained, inside, slug
 from rlplay.storage.replay import Replay
 
@@ -44,6 +47,7 @@ _MARKER_TEXT = b"The runs of rlplay: one folder an environment, one folder a run
 _CONFIG, _WEIGHTS = "config.json", "weights.pt"
 _METRICS, _EVENTS, _LOG = "metrics.jsonl", "events.jsonl", "log.txt"
 _REPLAYS = "replays"
+_SNAPSHOTS = "snapshots"
 
 #: Metrics lines over whose episodes `list_runs` takes the mean score.
 _LISTED_LINES = 100
@@ -471,6 +475,165 @@ class StorageManager:
                 "it, or train again."
             )
         return weights
+
+    def write_weights(self, env_name: str, run_id: str, data: bytes) -> None:
+        """Replace a run's weights by what an agent's `save` wrote into memory.
+
+        Raises:
+            StorageError: When they cannot be written; the old file is as it was.
+        """
+        self._existing_run(env_name, run_id)
+        files.write_bytes(self.get_weights_path(env_name, run_id), data)
+
+    # Going on ----------------------------------------------------------------------------------
+
+    def checkpoints(self, env_name: str, run_id: str) -> Checkpoints:
+        """Give the checkpoints of a run.
+
+        Raises:
+            RunNotFound: When there is no such run.
+        """
+        self._existing_run(env_name, run_id)
+        return Checkpoints(self._file(env_name, run_id))
+
+    def save_checkpoint(
+        self,
+        env_name: str,
+        run_id: str,
+        packed: Packed,
+        *,
+        step: int,
+        items: int,
+        metrics_bytes: int,
+        events_bytes: int,
+    ) -> Entry:
+        """Save a checkpoint; when this returns it is on the disk, and so are its lines.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+            packed: The state.
+            step: Environment steps of the run.
+            items: Moves and updates of the run.
+            metrics_bytes: Length of the metrics that belong to it; see `line_bytes`.
+            events_bytes: Length of the events that belong to it.
+
+        Raises:
+            StorageError: When it cannot be written; the older checkpoints are as they were.
+        """
+
+        def sync_lines() -> None:
+            for name in (_METRICS, _EVENTS):
+                path = self._file(env_name, run_id, name)
+                if path.exists():
+                    with explained("write", path):
+                        files.disk.sync_file(path)
+
+        return self.checkpoints(env_name, run_id).save(
+            packed,
+            step=step,
+            items=items,
+            metrics_bytes=metrics_bytes,
+            events_bytes=events_bytes,
+            before_naming=sync_lines,
+        )
+
+    def line_bytes(self, env_name: str, run_id: str) -> tuple[int, int]:
+        """Give the lengths of a run's metrics and of its events, in bytes."""
+        metrics, events = (
+            path.stat().st_size if path.exists() else 0
+            for path in (self._file(env_name, run_id, name) for name in (_METRICS, _EVENTS))
+        )
+        return metrics, events
+
+    def cut_lines(self, env_name: str, run_id: str, entry: Entry) -> int:
+        """Cut off the metrics and events that are newer than a checkpoint, into the trash.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+            entry: The checkpoint.
+
+        Returns:
+            How many bytes were cut off.
+
+        Raises:
+            DamagedFile: When lines are missing that belong to the checkpoint.
+            StorageError: When the files cannot be changed.
+        """
+        cut = 0
+        for name, size in ((_METRICS, entry.metrics_bytes), (_EVENTS, entry.events_bytes)):
+            path = self._file(env_name, run_id, name)
+            data = files.read_bytes(path) if path.exists() else b""
+            if len(data) < size:
+                raise DamagedFile(
+                    f"{path} has {len(data)} bytes, and the checkpoint needs {size}: lines are "
+                    "missing. Put back a copy of it, or fork the run to begin with its weights."
+                )
+            if len(data) > size:
+                self._to_trash(env_name, run_id, f"{name}-from-{size}", data[size:])
+                files.cut(path, size)
+                cut += len(data) - size
+        return cut
+
+    def _to_trash(self, env_name: str, run_id: str, name: str, data: bytes) -> None:
+        folder = inside(self.base_dir, ".trash")
+        files.make_folders(folder)
+        files.write_bytes(folder / f"{run_id}.{secrets.token_hex(4)}.{name}", data)
+
+    def save_snapshot(
+        self, env_name: str, run_id: str, step: int, weights: Mapping[str, NDArray[Any]]
+    ) -> None:
+        """Keep weights as they are at an age of the run.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+            step: Environment steps of the run, 0 or more.
+            weights: Arrays by name.
+
+        Raises:
+            StorageError: When they cannot be written.
+        """
+        folder = self._existing_run(env_name, run_id) / _SNAPSHOTS
+        if not folder.is_dir():
+            files.make_folders(folder)
+        write_arrays(self._file(env_name, run_id, _SNAPSHOTS, f"{step}.safetensors"), weights)
+
+    def list_snapshots(self, env_name: str, run_id: str) -> list[int]:
+        """Name the ages at which weights were kept, in environment steps, the youngest first."""
+        folder = self._existing_run(env_name, run_id) / _SNAPSHOTS
+        found = (path.stem for path in folder.glob("*.safetensors"))
+        return sorted(int(name) for name in found if name.isascii() and name.isdecimal())
+
+    def load_snapshot(self, env_name: str, run_id: str, step: int) -> dict[str, NDArray[Any]]:
+        """Load the weights of an age.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+            step: One of `list_snapshots`.
+
+        Returns:
+            Arrays by name, for an agent's `set_weights`.
+
+        Raises:
+            RunNotFound: When there is no such run, or none was kept at this age.
+            DamagedFile: When the file does not hold weights.
+        """
+        known = self.list_snapshots(env_name, run_id)
+        if step not in known:
+            raise RunNotFound(
+                f"Run {run_id!r} kept no weights at step {step}. It kept them at: "
+                f"{', '.join(map(str, known)) or 'none'}."
+            )
+        return read_arrays(self._file(env_name, run_id, _SNAPSHOTS, f"{step}.safetensors"))[0]
+
+    def cut_snapshots(self, env_name: str, run_id: str, step: int) -> None:
+        """Remove the snapshots that are older than a step: they will be taken again."""
+        for age in self.list_snapshots(env_name, run_id):
+            if age > step:
+                files.remove(self._file(env_name, run_id, _SNAPSHOTS, f"{age}.safetensors"))
 
     # Lines -------------------------------------------------------------------------------------
 

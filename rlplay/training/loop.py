@@ -44,6 +44,10 @@ class Episodes:
     endings: npt.NDArray[np.int64]
     seeds: npt.NDArray[np.int64]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -81,6 +85,7 @@ class TrainingLoop:
         env: The vector environment.
         agent: The agent.
         total_steps: Environment steps so far, over all boards.
+        items: Moves and updates so far.
         episodes: Episodes ended so far.
         observations: (N, D) float32, what the agent sees next.
         current_score: Score of the running episode on board 0; its return, where the
@@ -97,6 +102,7 @@ class TrainingLoop:
             config, self.env.single_observation_space, self.env.single_action_space
         )
         self.total_steps = 0
+        self.items = 0
         self.episodes = 0
         self.current_score = 0.0
         self._returns = np.zeros(config.num_envs, np.float64)
@@ -109,13 +115,15 @@ class TrainingLoop:
             A `Move` for each vector step, an `Update` for each update.
         """
         while True:
+            item: Move | Update
             if self.agent.updates_due > 0:
-                metrics = self.agent.train_step()
-                yield Update(self.total_steps, metrics)
+                item = Update(self.total_steps, self.agent.train_step())
             elif self.total_steps < self.config.total_steps:
-                yield self._move()
+                item = self._move()
             else:
                 return
+            self.items += 1
+            yield item
 
     def _move(self) -> Move:
         """Do one vector step."""
@@ -165,6 +173,7 @@ class TrainingLoop:
         """Everything that the loop needs to go on exactly, agent and environments included."""
         return {
             "total_steps": self.total_steps,
+            "items": self.items,
             "episodes": self.episodes,
             "current_score": self.current_score,
             "returns": self._returns.copy(),
@@ -176,6 +185,7 @@ class TrainingLoop:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self.total_steps = int(state["total_steps"])
+        self.items = int(state["items"])
         self.episodes = int(state["episodes"])
         self.current_score = float(state["current_score"])
         self._returns[:] = state["returns"]

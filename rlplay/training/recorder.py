@@ -22,7 +22,8 @@ from rlplay.config import RunConfig
 from rlplay.envs import get_env_spec
 from rlplay.errors import RunNotFound, StorageError
 from rlplay.seeding import splitmix64
-from rlplay.storage.manager import SavesWeights, StorageManager
+from rlplay.storage.checkpoint import KEPT as _KEPT_CHECKPOINTS
+from rlplay.storage.manager import StorageManager
 from rlplay.storage.replay import Replay, play, replay_id
 from rlplay.training.loop import Episodes, Move, Update
 
@@ -167,6 +168,18 @@ class ActionLog:
         held: npt.NDArray[Any] = self._rows[rows, board]
         return held
 
+    def state_dict(self) -> dict[str, Any]:
+        """Give the moves that are held, as (moves, N) integers, oldest first."""
+        rows = np.arange(self.first, self.count) % len(self._rows)
+        return {"rows": self._rows[rows], "size": len(self._rows), "first": self.first}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        held = state["rows"]
+        self.first, self.count = int(state["first"]), int(state["first"]) + len(held)
+        self._rows = np.zeros((int(state["size"]), held.shape[1]), self._rows.dtype)
+        self._rows[np.arange(self.first, self.count) % len(self._rows)] = held
+
 
 class _Candidate(TypedDict):
     """An episode that is to be stored, with its actions."""
@@ -189,6 +202,18 @@ class _Replays:
     one. Candidates wait in memory until it is time to play them once and to store them.
     """
 
+    _STATE = (
+        "stored",
+        "replaced",
+        "best",
+        "next_sample",
+        "credit",
+        "sampled_at",
+        "next_steps",
+        "next_moves",
+        "exact",
+    )
+
     def __init__(self, storage: StorageManager, config: RunConfig, log: ActionLog) -> None:
         self._storage = storage
         self._config = config
@@ -196,7 +221,8 @@ class _Replays:
         self._starts = np.zeros(config.num_envs, np.int64)  # first move of the running episodes
         self._waiting: dict[str, _Candidate] = {}
         self._stored: dict[str, str] = {}  # slot: replay id
-        self._replaced: list[str] = []  # replay ids to delete
+        self._replaced: list[str] = []  # ids of replays that lost their slot
+        self._held: list[set[str]] = []  # for each of the last checkpoints, what it needs
         self._best: float | None = None
         self._samples: list[str] = []  # slots, oldest first
         self._sample_seed = splitmix64(config.seed)[1]
@@ -292,7 +318,7 @@ class _Replays:
             self.store(total_steps)
 
     def store(self, total_steps: int, most: int | None = None) -> None:
-        """Store what waits and delete what was replaced; what the disk refuses goes on waiting.
+        """Store what waits; what the disk refuses goes on waiting.
 
         Args:
             total_steps: Environment steps of the run so far.
@@ -316,9 +342,7 @@ class _Replays:
                 self._free(slot)
                 self._stored[slot] = name
                 del self._waiting[slot]
-            while self._replaced:
-                self._delete(self._replaced[-1])
-                self._replaced.pop()
+            self.delete_replaced()
             self.problem = None
         except StorageError as error:
             self.problem = str(error)
@@ -327,16 +351,50 @@ class _Replays:
             self._next_steps = total_steps + _STEPS_FOR_ONE_PLAYED * cost
 
     def _free(self, slot: str) -> None:
-        """Empty a slot; its replay is deleted with the next ones that are stored."""
+        """Empty a slot; its replay is deleted when no checkpoint needs it any more."""
         name = self._stored.pop(slot, None)
-        if name is not None:
+        if name is not None and name not in (*self._stored.values(), *self._replaced):
             self._replaced.append(name)
 
-    def _delete(self, name: str) -> None:
-        """Delete a replay, unless another slot has it too, or a person was faster."""
-        if name not in self._stored.values():
+    def hold(self) -> None:
+        """Keep what is stored now, for a checkpoint that is being written."""
+        self._held.append(set(self._stored.values()))
+
+    def release(self, landed: bool) -> None:
+        """Keep what the last two good checkpoints need, and delete the rest of the replaced.
+
+        Args:
+            landed: Whether the checkpoint of the last `hold` is on the disk.
+        """
+        if landed:
+            del self._held[:-_KEPT_CHECKPOINTS]
+        else:
+            self._held.pop()
+        self.delete_replaced()
+
+    def delete_replaced(self, held: bool = False) -> None:
+        """Delete the replays that have no slot any more.
+
+        Args:
+            held: Also those that a checkpoint needs.
+        """
+        kept = set(self._stored.values()).union(*([] if held else self._held))
+        for name in [name for name in self._replaced if name not in kept]:
+            with suppress(RunNotFound):  # a person was faster
+                env_name, run_id = self._config.env_name, str(self._config.run_id)
+                self._storage.delete_replay(env_name, run_id, name)
+            self._replaced.remove(name)
+
+    def match_disk(self) -> None:
+        """Delete what was stored after the checkpoint; forget what is not there any more."""
+        env_name, run_id = self._config.env_name, str(self._config.run_id)
+        there = {shown["replay_id"] for shown in self._storage.list_replays(env_name, run_id)}
+        self._stored = {slot: name for slot, name in self._stored.items() if name in there}
+        self._replaced = [name for name in self._replaced if name in there]
+        self._held = [set(self._stored.values())]
+        for name in there - {*self._stored.values(), *self._replaced}:
             with suppress(RunNotFound):
-                self._storage.delete_replay(self._config.env_name, str(self._config.run_id), name)
+                self._storage.delete_replay(env_name, run_id, name)
 
     def _make(self, name: str, candidate: _Candidate) -> Replay | None:
         """Play an episode once more; None when it is another one then."""
@@ -377,6 +435,24 @@ class _Replays:
             episode=candidate["episode"],
             total_steps=candidate["total_steps"],
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides which replays the run ends with."""
+        return {
+            "starts": self._starts,
+            "waiting": {slot: dict(candidate) for slot, candidate in self._waiting.items()},
+            "samples": list(self._samples),
+            **{name: getattr(self, f"_{name}") for name in self._STATE},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self._starts[:] = state["starts"]
+        self._waiting = dict(state["waiting"])
+        self._samples = list(state["samples"])
+        for name in self._STATE:
+            setattr(self, f"_{name}", state[name])
+        self._stored, self._replaced = dict(self._stored), list(self._replaced)
 
     def _give_up(self, reason: str) -> None:
         """Keep no replays of an environment that does not give the same episode twice."""
@@ -592,11 +668,12 @@ class Recorder:
 
     # What the session asks for -----------------------------------------------------------------
 
-    def event(self, total_steps: int, field: str, old: Any, new: Any) -> None:
+    def event(self, total_steps: int, items: int, field: str, old: Any, new: Any) -> None:
         """Write down what a person did.
 
         Args:
             total_steps: Environment steps of the run when it took effect.
+            items: Moves and updates of the run when it took effect.
             field: What was changed, as in "hyperparams.learning_rate".
             old: Its value before.
             new: Its value from then on.
@@ -604,6 +681,7 @@ class Recorder:
         self._unwritten_events.append(
             {
                 "step": total_steps,
+                "item": items,
                 "field": field,
                 "old": old,
                 "new": new,
@@ -612,18 +690,27 @@ class Recorder:
         )
         self._write_down()
 
-    def save_weights(self, agent: SavesWeights) -> None:
-        """Save an agent's weights, and the replays that wait in memory.
-
-        Raises:
-            StorageError: When the weights cannot be written; the old ones are as they were.
-        """
-        self._storage.save_weights(self._config.env_name, str(self._config.run_id), agent)
+    def store_replays(self) -> None:
+        """Store the replays that wait in memory."""
         if self._replays is not None:
             self._replays.store(self._steps)
 
-    def close(self) -> None:
+    def hold_replays(self) -> None:
+        """Keep the replays that are stored now, for a checkpoint that is being written."""
+        if self._replays is not None:
+            self._replays.hold()
+
+    def release_replays(self, landed: bool) -> None:
+        """Say what became of the checkpoint of the last `hold_replays`."""
+        if self._replays is not None:
+            self._replays.release(landed)
+
+    def close(self, keep_replaced: bool = False) -> None:
         """Write all that is held: the half-merged line and the waiting replays.
+
+        Args:
+            keep_replaced: Keep the replays that made place for others, because the last good
+                checkpoint may still name them.
 
         Raises:
             StorageError: When something cannot be written.
@@ -631,10 +718,52 @@ class Recorder:
         if self._pending:
             self._write_merged()
         self._write_down()
-        if self._replays is not None:
-            self._replays.store(self._steps)
+        self.store_replays()
+        if self._replays is not None and not keep_replaced:
+            self._replays.delete_replaced(held=True)
         if self._disk_problem is not None:
             raise StorageError(self._disk_problem)
+
+    # Going on ----------------------------------------------------------------------------------
+
+    _STATE = (
+        "steps",
+        "best",
+        "line_steps",
+        "line_elapsed",
+        "next_line",
+        "single_lines",
+        "unwritten_lines",
+        "unwritten_events",
+    )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides what the run's files will hold: open episodes included."""
+        return {
+            **{
+                name: getattr(self, name if name == "merge" else f"_{name}") for name in self._STATE
+            },
+            "pending": [
+                (moves, steps, episodes.to_dict()) for moves, steps, episodes in self._pending
+            ],
+            "learner": {name: list(sums) for name, sums in self._learner.items()},
+            "actions": None if self._actions is None else self._actions.state_dict(),
+            "replays": None if self._replays is None else self._replays.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave; replays that it does not name are deleted."""
+        self.merge = state["merge"]
+        for name in self._STATE:
+            setattr(self, f"_{name}", state[name])
+        self._pending = [
+            (moves, steps, Episodes(**episodes)) for moves, steps, episodes in state["pending"]
+        ]
+        self._learner = {name: list(sums) for name, sums in state["learner"].items()}
+        if self._actions is not None and self._replays is not None:
+            self._actions.load_state_dict(state["actions"])
+            self._replays.load_state_dict(state["replays"])
+            self._replays.match_disk()
 
 
 def _finite(value: float) -> float | None:

@@ -9,6 +9,9 @@
 
 Every call only puts a command on a queue; the trainer thread takes it between two moves or
 updates. The trainer never prints and never touches a widget: it publishes into the monitor.
+
+A pause, a stop, an end and every half minute write a checkpoint, from which `resume_run` goes on
+as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -17,32 +20,38 @@ import asyncio
 import atexit
 import collections
 import enum
+import io
 import logging
 import queue
 import threading
 import time
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from importlib import metadata
+from typing import Any, NamedTuple
 
 import torch
 
 from rlplay.config import RunConfig, validated
 from rlplay.device import (
+    available_devices,
     choose_num_threads,
     choose_precision,
+    cpu_name,
     explain_out_of_memory,
     get_device,
     keep_freed_memory,
 )
 from rlplay.envs import get_env_spec
-from rlplay.errors import ConfigError, RlplayError, SessionError
+from rlplay.errors import ConfigError, RlplayError, RunNotFound, SessionError
 from rlplay.storage import StorageManager, get_storage_manager
+from rlplay.storage.checkpoint import Entry, Packed, pack
 from rlplay.training.loop import Episodes, Move, TrainingLoop
 from rlplay.training.monitor import Monitor, Snapshot
 from rlplay.training.recorder import Recorder
+from rlplay.training.saver import Saver, check_finite, snapshot_steps
 
 __all__ = ["SessionState", "TrainingSession", "sessions"]
 
@@ -50,7 +59,9 @@ _log = logging.getLogger(__name__)
 
 #: Moves of each board in a second, until somebody sets another pace.
 DEFAULT_MOVES_PER_SECOND = 10.0
-_SAVE_EVERY = 30.0  # seconds
+#: Seconds between two checkpoints.
+CHECKPOINT_EVERY = 30.0
+_HELD_UP = 0.05  # seconds; a checkpoint that holds training up for longer says so
 _PUBLISH_EVERY = 1 / 30  # seconds
 _PROGRESS_EVERY = 0.5  # seconds, at full speed
 _SPEED_WINDOW = 2.0  # seconds over which steps/s are measured
@@ -89,15 +100,29 @@ class TrainingSession:
         error: The exception of a failed session, else None.
         traceback: Its traceback as text, else None.
         started_at: When it was started last, seconds since 1970.
+        elapsed_before: Seconds of training that the run had when this session went on with it.
     """
 
-    def __init__(self, config: RunConfig, storage: StorageManager | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        storage: StorageManager | None = None,
+        *,
+        checkpoint_every: float = CHECKPOINT_EVERY,
+    ) -> None:
         """Prepare a session; nothing runs and nothing is written before `start`.
 
         Args:
             config: What to train.
             storage: The library of runs; without one, the models folder of this place.
+            checkpoint_every: Seconds between two checkpoints, above 0.
+
+        Raises:
+            ConfigError: For seconds that are not above 0.
         """
+        if not checkpoint_every > 0:
+            raise ConfigError(f"checkpoint_every = {checkpoint_every!r} is not allowed: above 0 s.")
+        self.checkpoint_every = checkpoint_every
         self.config = config
         self.error: BaseException | None = None
         self.traceback: str | None = None
@@ -119,6 +144,105 @@ class TrainingSession:
         self._moves_per_second: float | None = DEFAULT_MOVES_PER_SECOND
         self._hyperparams = dict(config.hyperparams)
         self._rewards = dict(config.reward_config)
+        self.elapsed_before = 0.0
+        self._goes_on = False  # the next start goes on with the run instead of making one
+        self._script: _Script | None = None
+        self._paced = False  # a person has set the pace since
+
+    @classmethod
+    def resume_run(
+        cls,
+        env_name: str,
+        run_id: str,
+        storage: StorageManager | None = None,
+        *,
+        device: str | None = None,
+        num_threads: int | None = None,
+        checkpoint_every: float = CHECKPOINT_EVERY,
+    ) -> TrainingSession:
+        """Prepare a session whose `start` goes on with a saved run, from its last checkpoint.
+
+        What was written after the checkpoint is cut off and kept in the trash. On the same device,
+        with the same number of threads, the same versions and the same type of CPU, the run
+        becomes what it would have become without the interruption, byte for byte; otherwise it
+        goes on too, and its snapshot says what is different. A run that never trained begins, with
+        its weights where it has some.
+
+        Args:
+            env_name: The run's environment.
+            run_id: The run.
+            storage: The library of runs; without one, the models folder of this place.
+            device: Another device than the run's own.
+            num_threads: Another number of threads than the run's own.
+            checkpoint_every: Seconds between two checkpoints, above 0.
+
+        Returns:
+            A session in state new.
+
+        Raises:
+            RunNotFound: When there is no such run, or it trained and has no checkpoint.
+            SessionError: When it has done all of its steps.
+            DamagedFile: When its config cannot be read.
+        """
+        storage = storage or get_storage_manager()
+        config = storage.load_config(env_name, run_id)
+        entries = storage.checkpoints(env_name, run_id).entries()
+        if not entries and storage.load_metrics(env_name, run_id, limit=1):
+            raise RunNotFound(
+                f"Run {run_id!r} has no checkpoint to go on from. Fork it to begin a new run with "
+                "its weights."
+            )
+        if entries and entries[0].step >= config.total_steps:
+            raise SessionError(
+                f"Run {run_id!r} has done all of its {config.total_steps:,} steps. Fork it with "
+                "more total_steps to train its weights further."
+            )
+        wanted = device or (config.device if config.device in available_devices() else "auto")
+        config = config.replace(device=wanted, num_threads=num_threads or config.num_threads)
+        session = cls(config, storage, checkpoint_every=checkpoint_every)
+        session._goes_on = True
+        if entries:
+            session.monitor.publish(run_id=run_id, total_steps=entries[0].step)
+        return session
+
+    @classmethod
+    def reproduce_run(
+        cls,
+        env_name: str,
+        run_id: str,
+        storage: StorageManager | None = None,
+        *,
+        checkpoint_every: float = CHECKPOINT_EVERY,
+    ) -> TrainingSession:
+        """Prepare a session that does a saved run again, with all that was changed while it ran.
+
+        Each live change takes effect at the same step again, and the new run ends where the old
+        one stands, as fast as it goes. On the same device, number of threads, versions and type of
+        CPU its metrics are the same, apart from the times.
+
+        Args:
+            env_name: The run's environment.
+            run_id: The run.
+            storage: The library of runs; without one, the models folder of this place.
+            checkpoint_every: Seconds between two checkpoints, above 0.
+
+        Returns:
+            A session in state new.
+
+        Raises:
+            RunNotFound: When there is no such run.
+            DamagedFile: When its files cannot be read.
+        """
+        storage = storage or get_storage_manager()
+        config = storage.load_config(env_name, run_id)
+        title = f"{config.name or run_id} reproduced"[:200]
+        session = cls(
+            config.replace(run_id=None, name=title), storage, checkpoint_every=checkpoint_every
+        )
+        session._script = _Script.read(
+            storage.load_events(env_name, run_id), storage.checkpoints(env_name, run_id).entries()
+        )
+        return session
 
     # What it is --------------------------------------------------------------------------------
 
@@ -292,6 +416,7 @@ class TrainingSession:
             )
         with self._lock:
             old, self._moves_per_second = self._moves_per_second, moves_per_second
+            self._paced = True
             if self._running:
                 self._commands.put(lambda trainer: trainer.change_speed(old, moves_per_second))
         self.monitor.publish(
@@ -312,7 +437,7 @@ class TrainingSession:
 
         model = get_agent_spec(self.config.algo).hyperparameters
         with self._lock:
-            if self._running:
+            if self._running or self._goes_on:
                 model.check_live(self.config.algo, changes)
             merged = validated(
                 model, {**self._hyperparams, **changes}, f"Algorithm {self.config.algo!r}"
@@ -376,7 +501,7 @@ class TrainingSession:
         """Create the run and start the trainer."""
         with self._lock:
             self._require(call, SessionState.NEW, *_ENDED)
-            again = self._intent in _ENDED
+            goes_on, again = self._goes_on, self._intent in _ENDED
             device = get_device(self.config.device)
             config = self.config.replace(
                 run_id=None if again else self.config.run_id,
@@ -388,9 +513,14 @@ class TrainingSession:
                 precision=choose_precision(config.precision, device),
                 num_threads=choose_num_threads(config.num_threads),
             )
-            run_id = self.storage.create_run(resolved, holder=self)
+            if goes_on:
+                run_id = str(config.run_id)
+                self.storage.claim(config.env_name, run_id, self)
+            else:
+                run_id = self.storage.create_run(resolved, holder=self)
             self.config = config.replace(run_id=run_id)
-            trainer = _Trainer(self, resolved.replace(run_id=run_id), intent)
+            trainer = _Trainer(self, resolved.replace(run_id=run_id), intent, goes_on)
+            self._goes_on = False
             self.error = self.traceback = None
             self.started_at = time.time()
             self._commands = queue.SimpleQueue()
@@ -448,20 +578,59 @@ def _blank(config: RunConfig, run_id: str, state: SessionState) -> dict[str, Any
     }
 
 
+class _Change(NamedTuple):
+    """Something that was changed live, to be changed again."""
+
+    item: int  # moves and updates of the run when it took effect
+    part: str
+    name: str
+    old: Any
+    new: Any
+
+
+class _Script(NamedTuple):
+    """What was changed while a run trained, and where the run stands."""
+
+    changes: tuple[_Change, ...]
+    end: int | None  # moves and updates; None where the run ends by itself
+
+    @classmethod
+    def read(cls, events: list[dict[str, Any]], checkpoints: list[Entry]) -> _Script:
+        """Read the events of a run."""
+        changes = []
+        for event in events:
+            part, dot, name = str(event.get("field")).partition(".")
+            if dot and part in ("hyperparams", "rewards", "speed"):
+                changes.append(_Change(int(event["item"]), part, name, event["old"], event["new"]))
+        return cls(tuple(changes), checkpoints[0].items if checkpoints else None)
+
+
 class _Trainer:
     """The trainer thread of one run. Only this thread touches the loop and the recorder."""
 
-    def __init__(self, session: TrainingSession, config: RunConfig, state: SessionState) -> None:
+    def __init__(
+        self, session: TrainingSession, config: RunConfig, state: SessionState, goes_on: bool
+    ) -> None:
         self._session = session
         self._monitor = session.monitor
         self._config = config
         self._state = state
+        self._goes_on = goes_on
+        script = session._script
+        self._changes = collections.deque(script.changes if script else ())
+        self._end = script.end if script else None
         self._moves_left = 0  # moves to do while paused
         self._moves_per_second = session._moves_per_second
         self._next_move = 0.0
         self._finished = False
         self._loop: TrainingLoop
         self._recorder: Recorder
+        self._saver: Saver
+        self._checkpointed = 0.0  # when the last checkpoint was taken
+        self._save_error: BaseException | None = None  # of the last checkpoint
+        self._snapshots: list[int] = []  # steps at which weights are still to be kept
+        self._live_rewards = dict(config.reward_config)
+        self._notes = ""  # what a person should know for as long as the run lasts
         # Sums for the screen.
         self._scores: collections.deque[float] = collections.deque(maxlen=_RECENT)
         self._shown: collections.deque[Episodes] = collections.deque(maxlen=_SHOWN_EPISODES)
@@ -486,12 +655,11 @@ class _Trainer:
             self._prepare()
             with explain_out_of_memory(self._config):
                 self._train()
-            self._recorder.save_weights(self._loop.agent)
-            self._saved_at = time.time()
+            self._save_at_end()
         except BaseException as exception:  # a training failure never harms the kernel
             error, text = exception, traceback.format_exc()
             self._rescue()
-        for close in (self._close_recorder, self._write_log, self._release):
+        for close in (self._close_saver, self._close_recorder, self._write_log, self._release):
             try:
                 close(text)
             except Exception as exception:
@@ -499,6 +667,8 @@ class _Trainer:
                     error, text = exception, traceback.format_exc()
         self._state = SessionState.FINISHED if error is None else SessionState.FAILED
         self._message = "saved" if error is None else _words(error)
+        if error is None and self._notes:
+            self._message = f"saved. {self._notes}"
         self._session._dispatcher.close_run()
         try:
             self._publish(time.monotonic(), board=True)
@@ -509,15 +679,24 @@ class _Trainer:
 
     def _rescue(self) -> None:
         """Of a run that fails before it was ever saved, keep what it has learned, if it can be."""
-        if self._saved_at is None and hasattr(self, "_recorder"):
-            with suppress(Exception):
-                self._recorder.save_weights(self._loop.agent)
+        storage, run = self._session.storage, (self._config.env_name, str(self._config.run_id))
+        with suppress(Exception):
+            if hasattr(self, "_saver") and not storage.weights_exist(*run):
+                buffer = io.BytesIO()
+                check_finite(self._loop.agent, self._loop.total_steps)
+                self._loop.agent.save(buffer)
+                storage.write_weights(*run, buffer.getvalue())
                 self._saved_at = time.time()
 
-    def _close_recorder(self, _: str | None) -> None:
+    def _close_saver(self, _: str | None) -> None:
+        """Let what was handed in come to the disk."""
+        if hasattr(self, "_saver"):
+            self._saver.close()
+
+    def _close_recorder(self, text: str | None) -> None:
         """Write what the recorder still holds."""
         if hasattr(self, "_recorder"):
-            self._recorder.close()
+            self._recorder.close(keep_replaced=text is not None)
 
     def _write_log(self, text: str | None) -> None:
         if text is not None:
@@ -547,30 +726,148 @@ class _Trainer:
             elapsed=lambda: self._elapsed(time.monotonic()),
             merge=self._moves_per_second is None,
         )
-        self._recorder.event(0, "state", "new", self._state.value)
-        say("")
+        self._saver = Saver(self._session.storage, self._config)
+        weights = self._loop.agent.get_weights().values()
+        size = sum(torch.as_tensor(value).nbytes for value in weights)
+        self._snapshots = snapshot_steps(self._config.total_steps, size)
+        if self._goes_on:
+            self._go_on(say)
+        say(self._notes)
+        if self._loop.items == 0:
+            self._event("state", "new", self._state.value)
+            self._event("speed.moves_per_second", self._moves_per_second, self._moves_per_second)
+        # From now on there is something to go on from, and the memory for copies is taken.
+        self._take_checkpoint(with_weights=False)
         if self._state is SessionState.RUNNING:
             self._begin_stretch()
 
+    # Going on ------------------------------------------------------------------------------------
+
+    def _go_on(self, say: Callable[[str], None]) -> None:
+        """Put everything back as the last good checkpoint says, or begin with the weights."""
+        storage = self._session.storage
+        env_name, run_id = self._config.env_name, str(self._config.run_id)
+        checkpoints = storage.checkpoints(env_name, run_id)
+        if not checkpoints.entries():
+            storage.save_config(self._config)
+            if storage.weights_exist(env_name, run_id):
+                self._loop.agent.load(storage.get_weights_path(env_name, run_id))
+            return
+        say("reading the last checkpoint")
+        entry, state, damaged = checkpoints.load()
+        storage.cut_lines(env_name, run_id, entry)
+        storage.cut_snapshots(env_name, run_id, entry.step)
+        self._loop.load_state_dict(state["loop"])
+        self._recorder.load_state_dict(state["recorder"])
+        self._load_sums(state["sums"])
+        for line in storage.load_metrics(env_name, run_id):
+            self._monitor.add_point(_numbers(line))
+        self._snapshots = [step for step in self._snapshots if step > entry.step]
+        differences = _differences(state["made_with"], self._made_with())
+        if not self._loop.env.restores_exactly:
+            differences.append(f"{env_name!r} did not give the same episode again")
+        notes = [*damaged]
+        if damaged:
+            notes.append(f"Went on from the checkpoint before, at step {entry.step:,}.")
+        if differences:
+            notes.append(f"No longer bit-exact: {'; '.join(differences)}.")
+        self._notes = " ".join(notes)
+        self._event("resume", entry.step, self._notes or "exact")
+        self._session.elapsed_before = self._active
+        self._go_on_live(state["live"], storage.load_config(env_name, run_id))
+
+    def _go_on_live(self, saved: dict[str, Any], began: RunConfig) -> None:
+        """Go on with what was changed live; what a person set meanwhile comes on top."""
+        session = self._session
+        self._moves_per_second = saved["moves_per_second"]
+        self._live_rewards = dict(saved["rewards"])
+        self._loop.env.set_rewards(self._live_rewards)
+        self._recorder.merge = self._moves_per_second is None
+        with session._lock:
+            set_since = {"hyperparams": session._hyperparams, "rewards": session._rewards}
+            at_first = {"hyperparams": began.hyperparams, "rewards": began.reward_config}
+            session._hyperparams, session._rewards = saved["hyperparams"], saved["rewards"]
+            for part, values in set_since.items():
+                session._change(
+                    part,
+                    dict(saved[part]),
+                    {
+                        name: value if at_first[part].get(name) != value else saved[part].get(name)
+                        for name, value in values.items()
+                    },
+                )
+            if session._paced:
+                old, new = self._moves_per_second, session._moves_per_second
+                if old != new:
+                    session._commands.put(lambda trainer: trainer.change_speed(old, new))
+            else:
+                session._moves_per_second = self._moves_per_second
+            pace = session._moves_per_second
+        self._monitor.publish(moves_per_second=pace, is_max_speed=pace is None)
+
+    def _state_dict(self) -> dict[str, Any]:
+        """Everything to go on from."""
+        return {
+            "loop": self._loop.state_dict(),
+            "recorder": self._recorder.state_dict(),
+            "sums": self._sums(),
+            "live": {
+                "hyperparams": self._loop.agent.hyperparams.model_dump(mode="json"),
+                "rewards": dict(self._live_rewards),
+                "moves_per_second": self._moves_per_second,
+            },
+            "made_with": self._made_with(),
+        }
+
+    def _made_with(self) -> dict[str, Any]:
+        """What the bytes of a run depend on, beside its config."""
+        return {
+            "device": self._config.device,
+            "precision": self._config.precision,
+            "num_threads": self._config.num_threads,
+            "cpu": cpu_name(),
+            **{name: metadata.version(name) for name in ("torch", "numpy", "numba")},
+        }
+
+    def _sums(self) -> dict[str, Any]:
+        return {
+            "scores": list(self._scores),
+            "shown": [episodes.to_dict() for episodes in self._shown],
+            "best": self._best,
+            "endings": dict(self._endings),
+            "learner": dict(self._learner),
+            "elapsed": self._elapsed(time.monotonic()),
+        }
+
+    def _load_sums(self, sums: dict[str, Any]) -> None:
+        self._scores.extend(sums["scores"])
+        self._shown.extend(Episodes(**episodes) for episodes in sums["shown"])
+        self._best = sums["best"]
+        self._endings, self._learner = dict(sums["endings"]), dict(sums["learner"])
+        self._active = sums["elapsed"]
+
     def _train(self) -> None:
         items = self._loop.run()
-        saved = self._published = progressed = time.monotonic()
+        self._published = progressed = time.monotonic()
         while self._obey() and (item := next(items, None)) is not None:
             self._recorder.take(item)
             if isinstance(item, Move):
                 self._count(item)
+                if self._snapshots and item.total_steps >= self._snapshots[0]:
+                    self._take_snapshot()
             else:
                 self._learner = item.metrics or self._learner
             self._unseen = True
             now = time.monotonic()
             if now - self._published >= _PUBLISH_EVERY:
+                self._hear_saver()
                 self._publish(now)
                 if self._moves_per_second is not None or now - progressed >= _PROGRESS_EVERY:
                     self._tell_progress()
                     progressed = now
-            if now - saved >= _SAVE_EVERY:
+            due = now - self._checkpointed >= self._session.checkpoint_every
+            if due and not self._saver.is_busy:
                 self._save()
-                saved = now
 
     def _obey(self) -> bool:
         """Take the commands that wait; while paused or ahead of the pace, wait for more.
@@ -578,13 +875,14 @@ class _Trainer:
         Returns:
             Whether to go on; False after a stop.
         """
+        self._repeat_changes()
         while True:
             try:
                 self._session._commands.get_nowait()(self)
                 continue
             except queue.Empty:
                 pass
-            if self._finished:
+            if self._finished or self._loop.items == self._end:
                 return False
             if self._loop.agent.updates_due and (
                 self._state is SessionState.RUNNING or self._moves_left
@@ -614,6 +912,9 @@ class _Trainer:
         self._end_stretch()
         self._set_state(SessionState.PAUSED)
         self._save()
+        self._saver.wait()
+        self._hear_saver()
+        self._publish(time.monotonic(), board=True)
 
     def resume(self) -> None:
         """Go on."""
@@ -642,17 +943,32 @@ class _Trainer:
         if part == "hyperparams":
             self._loop.agent.update_hyperparams(**new)
         else:
-            self._loop.env.set_rewards(self._session.rewards)
+            self._live_rewards |= new
+            self._loop.env.set_rewards(new)
         self._record(part, old, new)
+
+    def _repeat_changes(self) -> None:
+        """Change again what was changed at this item in the run that is reproduced."""
+        while self._changes and self._changes[0].item <= self._loop.items:
+            change = self._changes.popleft()
+            if change.part == "speed":
+                # How lines are merged follows the old pace; nobody has to wait for it.
+                self._recorder.merge = change.new is None
+                self._record("speed", {change.name: change.old}, {change.name: change.new})
+            else:
+                self.change(change.part, {change.name: change.old}, {change.name: change.new})
 
     def _record(self, part: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         for name, value in new.items():
-            self._recorder.event(self._loop.total_steps, f"{part}.{name}", old.get(name), value)
+            self._event(f"{part}.{name}", old.get(name), value)
+
+    def _event(self, field: str, old: Any, new: Any) -> None:
+        self._recorder.event(self._loop.total_steps, self._loop.items, field, old, new)
 
     # Helpers -------------------------------------------------------------------------------------
 
     def _set_state(self, state: SessionState) -> None:
-        self._recorder.event(self._loop.total_steps, "state", self._state.value, state.value)
+        self._event("state", self._state.value, state.value)
         self._state = self._session._state = state
         self._publish(time.monotonic(), board=True)
 
@@ -759,12 +1075,7 @@ class _Trainer:
 
     def _take_line(self, line: dict[str, Any]) -> None:
         """The recorder wrote a metrics line: the screen shows the same numbers."""
-        numbers = {
-            name: float(value)
-            for name, value in line.items()
-            if isinstance(value, int | float) and name != "timestamp"
-        }
-        self._monitor.add_point(numbers)
+        self._monitor.add_point(_numbers(line))
         self._session._dispatcher.tell("episode_summary", {"run_id": self._config.run_id, **line})
 
     def _tell_progress(self) -> None:
@@ -786,19 +1097,91 @@ class _Trainer:
         )
 
     def _save(self) -> None:
-        """Save the weights; a failure is shown and training goes on."""
-        try:
-            self._recorder.save_weights(self._loop.agent)
-            self._saved_at = time.time()
-            self._message = ""
-        except OSError as error:
-            self._message = f"Not saved: {error}"
+        """Have a checkpoint written; a failure is shown and training goes on."""
+        self._recorder.store_replays()
+        self._take_checkpoint()
+        self._hear_saver()
         self._publish(time.monotonic())
+
+    def _take_checkpoint(self, with_weights: bool = True) -> None:
+        """Hand the present state to the saver; of a guest that has none, the weights alone."""
+        state: Packed | None = None
+        try:
+            state = pack(self._state_dict())
+        except Exception as error:
+            self._notes = f"This run cannot go on after its end: {_words(error)}"
+            self._message = self._notes
+        self._saver.wait()
+        self._hear_saver()
+        self._recorder.hold_replays()
+        self._saver.save_checkpoint(
+            state,
+            self._loop.agent,
+            step=self._loop.total_steps,
+            items=self._loop.items,
+            with_weights=with_weights,
+        )
+        self._checkpointed = time.monotonic()
+
+    def _take_snapshot(self) -> None:
+        """Keep the weights as they are now."""
+        self._saver.save_snapshot(self._loop.agent, self._loop.total_steps)
+        self._snapshots = [step for step in self._snapshots if step > self._loop.total_steps]
+
+    def _hear_saver(self) -> None:
+        """Learn what became of the last checkpoints."""
+        for outcome in self._saver.outcomes():
+            if outcome.is_checkpoint:
+                self._recorder.release_replays(landed=outcome.error is None)
+            if outcome.error is not None:
+                self._message = f"Not saved: {outcome.error}"
+                self._save_error = outcome.error
+                continue
+            self._save_error = None
+            if outcome.with_weights:
+                self._saved_at = time.time()
+            self._message = self._notes
+            if outcome.held_up > _HELD_UP:
+                self._message = (
+                    f"Saving held training up for {1000 * outcome.held_up:.0f} ms, to copy "
+                    f"{outcome.size / 1e6:.0f} MB. {self._notes}"
+                ).strip()
+
+    def _save_at_end(self) -> None:
+        """Save all that a person needs to go on, and wait until it is on the disk.
+
+        Raises:
+            Exception: When it could not be saved.
+        """
+        self._recorder.store_replays()
+        self._take_checkpoint()
+        self._saver.wait()
+        self._hear_saver()
+        if self._save_error is not None:
+            raise self._save_error
 
 
 def _words(error: BaseException) -> str:
     """Say what happened, in one line; our own errors are worded already."""
     return str(error) if isinstance(error, RlplayError) else f"{type(error).__name__}: {error}"
+
+
+def _numbers(line: dict[str, Any]) -> dict[str, float]:
+    """Give what a metrics line adds to the curves."""
+    return {
+        name: float(value)
+        for name, value in line.items()
+        if isinstance(value, int | float) and name != "timestamp"
+    }
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say what is different from when a checkpoint was made."""
+    return [
+        f"{name.replace('_', ' ')} {now.get(name)} instead of {value}"
+        for name, value in then.items()
+        if now.get(name) != value
+    ]
 
 
 class _Dispatcher:

@@ -252,11 +252,12 @@ def test_times_come_from_the_session(storage):
 def test_events_are_written_at_once(storage):
     config = make_config(storage)
     recorder = Recorder(storage, config, Stream(config).env)
-    recorder.event(640, "hyperparams.learning_rate", 0.1, 0.2)
+    recorder.event(640, 15, "hyperparams.learning_rate", 0.1, 0.2)
     (event,) = storage.load_events("snake", "run")
     assert event.pop("timestamp") > 0
     assert event == {
         "step": 640,
+        "item": 15,
         "field": "hyperparams.learning_rate",
         "old": 0.1,
         "new": 0.2,
@@ -279,7 +280,7 @@ def test_what_the_disk_refuses_is_kept_and_written_later(storage, monkeypatch):
             broken.setattr(storage, call, refuse)
         for move in stream.moves(100):
             recorder.take(move)
-        recorder.event(1, "speed", 1, 2)
+        recorder.event(1, 1, "speed", 1, 2)
         assert recorder.problem == "the disk is full"
         with pytest.raises(StorageError, match="the disk is full"):
             recorder.close()
@@ -421,18 +422,13 @@ def test_at_full_speed_a_long_run_has_about_fifty_samples():
     assert samples < 60
 
 
-def test_saving_the_weights_saves_the_waiting_replays_too(storage, short_lines):
-    class Agent:
-        def save(self, path):
-            path.write_bytes(b"weights")
-
+def test_waiting_replays_are_stored_when_asked_for(storage, short_lines):
     config = make_config(storage)
     stream = Stream(config)
     recorder = Recorder(storage, config, stream.env, merge=True)
     for move in stream.moves(600):
         recorder.take(move)
-    recorder.save_weights(Agent())
-    assert storage.get_weights_path("snake", "run").read_bytes() == b"weights"
+    recorder.store_replays()
     newest = max(replay.episode for replay in load_replays(storage))
     assert newest == metrics(storage)[-1]["episode"]
 

@@ -445,7 +445,7 @@ def test_a_last_save_that_fails_is_not_called_saved(make_session, monkeypatch):
     def full(*_: Any) -> None:
         raise StorageError("no space left")
 
-    monkeypatch.setattr(session.storage, "save_weights", full)
+    monkeypatch.setattr(session.storage, "write_weights", full)
     session.start(max_speed=True)
     with pytest.raises(StorageError, match="no space left"):
         session.wait(30)
@@ -542,7 +542,7 @@ def test_a_save_that_fails_is_shown_and_harmless(make_session, monkeypatch):
     def full(*_: Any) -> None:
         raise StorageError("no space left")
 
-    monkeypatch.setattr(session.storage, "save_weights", full)
+    monkeypatch.setattr(session.storage, "write_weights", full)
     session.start(max_speed=True)
     session.pause()
     until(lambda: "no space left" in session.snapshot().message)

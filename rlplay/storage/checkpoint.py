@@ -1,0 +1,398 @@
+"""Checkpoints: all that a run needs to go on as if nothing had happened.
+
+A checkpoint is one safetensors file: the arrays of a state, and in its header, as JSON, the
+plain values around them. Nothing in it is ever run, and it is read back equal to the last bit.
+``checkpoint.json`` says which checkpoints are good, with the SHA-256 of each; it is moved into
+place last, so that a crash at any moment leaves the checkpoints that it names untouched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+
+from rlplay.errors import ContractError, DamagedFile, RunNotFound, StorageError
+from rlplay.storage import files
+
+__all__ = ["Checkpoints", "Entry", "Packed", "Shadow", "pack", "read_arrays", "write_arrays"]
+
+#: Version of the layout of ``checkpoint.json`` and of the files that it names.
+FORMAT_VERSION: Final = 1
+
+#: Checkpoints that are kept: the newest, and the one to fall back on.
+KEPT: Final = 2
+
+_INDEX: Final = "checkpoint.json"
+_FOLDER: Final = "checkpoints"
+_STATE: Final = "state"
+
+_CHUNK = 4 << 20  # bytes that are hashed and written at once
+
+_SAFE_NAMES: Final = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "uint16": "U16",
+    "int16": "I16",
+    "uint32": "U32",
+    "int32": "I32",
+    "uint64": "U64",
+    "int64": "I64",
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+}
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+# States as trees ------------------------------------------------------------------------------
+
+
+class Packed(NamedTuple):
+    """A state, taken apart.
+
+    Attributes:
+        plain: The state as JSON can hold it, with names in place of arrays.
+        arrays: The arrays by name; they share their memory with the state.
+        names: For each array its place in the state, as in "agent.network.0.weight".
+    """
+
+    plain: Any
+    arrays: Arrays
+    names: dict[str, str]
+
+
+def pack(state: Any) -> Packed:
+    """Take a state apart into plain values and arrays.
+
+    Args:
+        state: Dicts, lists, tuples, tensors, arrays, numbers, texts, booleans and None.
+
+    Returns:
+        Its parts, of which `unpack` makes an equal state.
+
+    Raises:
+        ContractError: For anything else in it, named by its place.
+    """
+    arrays: Arrays = {}
+    names: dict[str, str] = {}
+
+    def hold(array: npt.NDArray[Any], place: str) -> str:
+        name = str(len(arrays))
+        arrays[name], names[name] = array, place
+        return name
+
+    def take(value: Any, place: str) -> Any:
+        if value is None or isinstance(value, (bool, int, str)):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else {"$float": repr(value)}
+        if isinstance(value, torch.Tensor):
+            tensor = value.detach().cpu()
+            if tensor.dtype == torch.bfloat16:
+                return {"$tensor": hold(tensor.view(torch.int16).numpy(), place), "$as": "bfloat16"}
+            return {"$tensor": hold(tensor.numpy(), place)}
+        if isinstance(value, np.ndarray) and value.dtype.name in _SAFE_NAMES:
+            return {"$array": hold(value, place)}
+        if isinstance(value, np.generic):
+            return take(value.item(), place)
+        if isinstance(value, tuple):
+            return {"$tuple": [take(item, f"{place}[{i}]") for i, item in enumerate(value)]}
+        if isinstance(value, list):
+            return [take(item, f"{place}[{i}]") for i, item in enumerate(value)]
+        if isinstance(value, Mapping):
+            if all(isinstance(key, str) and not key.startswith("$") for key in value):
+                return {key: take(item, f"{place}.{key}") for key, item in value.items()}
+            return {
+                "$dict": [
+                    [take(key, place), take(item, f"{place}[{key!r}]")]
+                    for key, item in value.items()
+                ]
+            }
+        kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+        raise ContractError(
+            f"The state cannot be saved: {place.lstrip('.') or 'it'} is {kind}. Allowed are "
+            "dicts, lists, tuples, tensors, arrays of numbers, numbers, texts and None."
+        )
+
+    return Packed(take(state, ""), arrays, names)
+
+
+def unpack(plain: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
+    """Put a state together that `pack` took apart."""
+    if isinstance(plain, list):
+        return [unpack(item, arrays) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    if "$tensor" in plain:
+        tensor = torch.from_numpy(arrays[plain["$tensor"]])
+        return tensor.view(torch.bfloat16) if plain.get("$as") == "bfloat16" else tensor
+    if "$array" in plain:
+        return arrays[plain["$array"]]
+    if "$float" in plain:
+        return float(plain["$float"])
+    if "$tuple" in plain:
+        return tuple(unpack(item, arrays) for item in plain["$tuple"])
+    if "$dict" in plain:
+        return {unpack(key, arrays): unpack(item, arrays) for key, item in plain["$dict"]}
+    return {key: unpack(item, arrays) for key, item in plain.items()}
+
+
+class Shadow:
+    """Copies of arrays, in memory that is taken once.
+
+    What trains goes on as soon as its arrays are copied, while another thread writes the copy.
+    """
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, npt.NDArray[np.uint8]] = {}
+
+    def copy(self, packed: Packed) -> Packed:
+        """Copy the arrays; the last copy is overwritten.
+
+        Args:
+            packed: What to copy.
+
+        Returns:
+            The same, in memory of its own.
+        """
+        return packed._replace(
+            arrays={name: self._copied(name, array) for name, array in packed.arrays.items()}
+        )
+
+    def _copied(self, name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        room = self._rooms.get(name)
+        if room is None or room.nbytes < array.nbytes:
+            # The filled part of a buffer will grow to the whole of it.
+            whole = array.base if isinstance(array.base, np.ndarray) else array
+            # Written once, so that the system hands the memory out now and not while training.
+            room = self._rooms[name] = np.ones(max(array.nbytes, whole.nbytes), np.uint8)
+        copy: npt.NDArray[Any] = room[: array.nbytes].view(array.dtype).reshape(array.shape)
+        np.copyto(copy, array)
+        return copy
+
+
+# Files of arrays --------------------------------------------------------------------------------
+
+
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]], plain: Any = None) -> str:
+    """Write arrays as a safetensors file: when this returns, it is on the disk.
+
+    Written in pieces straight from the arrays, so that other threads go on meanwhile.
+
+    Args:
+        path: The file; it is the old or the new one, whatever happens.
+        arrays: Arrays by name.
+        plain: What JSON can hold, to go with them.
+
+    Returns:
+        The file's SHA-256.
+
+    Raises:
+        StorageError: When it cannot be written; the old file is as it was.
+    """
+    # The largest items first, so that every array lies where its type wants it.
+    order = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)
+    header: dict[str, Any] = {
+        "__metadata__": {"format": f"rlplay {FORMAT_VERSION}", _STATE: files.to_json(plain)}
+    }
+    begin = 0
+    for name in order:
+        array = arrays[name]
+        header[name] = {
+            "dtype": _SAFE_NAMES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [begin, begin + array.nbytes],
+        }
+        begin += array.nbytes
+    text = files.to_json(header).encode()
+    text += b" " * (-len(text) % 8)
+    digest = hashlib.sha256()
+    with files.writing(path) as write:
+        head = np.frombuffer(len(text).to_bytes(8, "little") + text, np.uint8)
+        for array in (head, *(arrays[name] for name in order)):
+            data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+            for start in range(0, len(data), _CHUNK):
+                piece = data[start : start + _CHUNK].data
+                digest.update(piece)
+                write(piece)
+    return digest.hexdigest()
+
+
+def read_arrays(path: Path) -> tuple[Arrays, Any]:
+    """Read what `write_arrays` wrote.
+
+    Raises:
+        DamagedFile: When the file holds something else.
+        StorageError: When it cannot be read.
+    """
+    with files.explained("read", path):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                metadata = file.metadata() or {}
+            return arrays, json.loads(metadata.get(_STATE, "null"))
+        except (SafetensorError, ValueError, RecursionError) as error:
+            raise DamagedFile(
+                f"{path} is damaged: {error}. Delete it, or put back a copy of it."
+            ) from error
+
+
+def _sha256(path: Path) -> str:
+    with files.explained("read", path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# The checkpoints of a run -----------------------------------------------------------------------
+
+
+class Entry(BaseModel):
+    """One good checkpoint, as ``checkpoint.json`` names it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: int = Field(ge=0, description="environment steps of the run")
+    items: int = Field(ge=0, description="moves and updates of the run")
+    file: str = Field(pattern=r"^[0-9]+(-[0-9]+)?\.safetensors$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    metrics_bytes: int = Field(ge=0, description="length of metrics.jsonl at that moment")
+    events_bytes: int = Field(ge=0, description="length of events.jsonl at that moment")
+    saved_at: float = Field(description="seconds since 1970")
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / _FOLDER
+        self._index = folder / _INDEX
+
+    def entries(self) -> list[Entry]:
+        """Name the good checkpoints, the newest first; none where there is no index.
+
+        Raises:
+            DamagedFile: When ``checkpoint.json`` cannot be read.
+            StorageError: When a newer rlplay wrote it.
+        """
+        if not self._index.is_file():
+            return []
+        index = files.read_json(self._index)
+        version = index.get("format_version")
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise StorageError(
+                f"{self._index} has format version {version}; this rlplay reads versions up to "
+                f"{FORMAT_VERSION}. Install the newest rlplay to go on with this run."
+            )
+        try:
+            if index.get("sha256") != files.digest(index):
+                raise ValueError("its SHA-256 is another one")
+            return [Entry.model_validate(entry) for entry in index["checkpoints"]]
+        except (ValidationError, ValueError, KeyError, TypeError) as error:
+            raise DamagedFile(
+                f"{self._index} is damaged: {error}. Put back a copy of it; without one, the run "
+                "can be forked from its weights."
+            ) from error
+
+    def save(
+        self,
+        packed: Packed,
+        *,
+        step: int,
+        items: int,
+        metrics_bytes: int,
+        events_bytes: int,
+        before_naming: Callable[[], None] = lambda: None,
+    ) -> Entry:
+        """Write a checkpoint, then name it, then remove what is too old.
+
+        Args:
+            packed: The state.
+            step: Environment steps of the run.
+            items: Moves and updates of the run.
+            metrics_bytes: Length of the metrics that belong to it.
+            events_bytes: Length of the events that belong to it.
+            before_naming: Called when the state is on the disk, before it counts.
+
+        Returns:
+            The new entry, good by then.
+
+        Raises:
+            StorageError: When it cannot be written; the older checkpoints are as they were.
+        """
+        if not self._folder.is_dir():
+            files.make_folders(self._folder)
+        try:
+            kept = self.entries()[: KEPT - 1]
+        except DamagedFile:
+            kept = []
+        taken = {entry.file for entry in kept}
+        names = (f"{step}{f'-{n}' if n else ''}.safetensors" for n in range(KEPT + 1))
+        name = next(name for name in names if name not in taken)
+        sha256 = write_arrays(self._folder / name, packed.arrays, packed.plain)
+        before_naming()
+        entry = Entry(
+            step=step,
+            items=items,
+            file=name,
+            sha256=sha256,
+            metrics_bytes=metrics_bytes,
+            events_bytes=events_bytes,
+            saved_at=round(time.time(), 3),
+        )
+        index: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "checkpoints": [one.model_dump() for one in (entry, *kept)],
+        }
+        files.write_json(self._index, index | {"sha256": files.digest(index)})
+        good = {name, *taken}
+        for path in self._folder.iterdir():
+            if path.name not in good:
+                files.remove(path)
+        return entry
+
+    def load(self) -> tuple[Entry, Any, list[str]]:
+        """Load the newest checkpoint that is whole.
+
+        Returns:
+            Its entry, the state, and for each newer one that is damaged a sentence.
+
+        Raises:
+            RunNotFound: When there is none at all.
+            DamagedFile: When none of them is whole.
+        """
+        entries = self.entries()
+        if not entries:
+            raise RunNotFound(
+                f"{self._folder.parent} has no checkpoint to go on from. Fork the run to begin "
+                "with its weights."
+            )
+        damaged: list[str] = []
+        for entry in entries:
+            path = self._folder / entry.file
+            try:
+                if _sha256(path) != entry.sha256:
+                    raise DamagedFile(f"The checkpoint {path} is not what was saved.")
+                arrays, plain = read_arrays(path)
+                return entry, unpack(plain, arrays), damaged
+            except StorageError as error:
+                damaged.append(str(error))
+        raise DamagedFile(
+            f"No checkpoint of this run is whole. {' '.join(damaged)} Fork the run to begin with "
+            "its weights."
+        )
