@@ -8,6 +8,7 @@ of programs, show the same library.
 from __future__ import annotations
 
 import datetime
+import io
 import os
 import platform
 import secrets
@@ -59,6 +60,7 @@ _RECORD_FIELDS = (
     "versions",
     "created_at",
     "notes",
+    "parent",
 )
 _LIBRARIES = ("rlplay", "torch", "numpy", "numba", "gymnasium")
 
@@ -235,12 +237,18 @@ class StorageManager:
 
     # Runs --------------------------------------------------------------------------------------
 
-    def create_run(self, config: RunConfig, holder: object | None = None) -> str:
+    def create_run(
+        self,
+        config: RunConfig,
+        holder: object | None = None,
+        parent: Mapping[str, Any] | None = None,
+    ) -> str:
         """Make a run's folder, with its config.
 
         Args:
             config: What the run is; with a `run_id`, that one is taken.
             holder: Who claims the run at once, if anybody.
+            parent: The run whose weights it begins with, if any: its run_id and step.
 
         Returns:
             The run's id, as in "ppo-snake-20261123-143502-a1b2".
@@ -255,7 +263,7 @@ class StorageManager:
         while True:
             run_id = chosen or _new_run_id(config)
             path = self.get_run_path(config.env_name, run_id)
-            if _place(path, config.replace(run_id=run_id)):
+            if _place(path, config.replace(run_id=run_id), {"parent": parent}):
                 break
             if chosen is not None:
                 raise StorageError(
@@ -486,6 +494,44 @@ class StorageManager:
         files.write_bytes(self.get_weights_path(env_name, run_id), data)
 
     # Going on ----------------------------------------------------------------------------------
+
+    def fork_run(self, env_name: str, run_id: str, **changes: Any) -> str:
+        """Make a new run that begins with this one's weights, and with a changed config.
+
+        Nothing is trained yet: `TrainingSession.resume_run` begins it.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run whose weights are taken.
+            **changes: Fields of `RunConfig`, as `RunConfig.replace` takes them.
+
+        Returns:
+            The new run's id.
+
+        Raises:
+            RunNotFound: When there is no such run, or it has no weights yet.
+            WeightsMismatch: When the changed network cannot take the weights: names the layer.
+            ConfigError: For anything that a run cannot have.
+        """
+        from rlplay.agents import create_agent
+        from rlplay.envs import create_vector_env
+
+        config = self.load_config(env_name, run_id).replace(**{"run_id": None, **changes})
+        weights = self.load_weights(env_name, run_id)
+        env = create_vector_env(config.env_name, 1, config.reward_config, **config.env_config)
+        agent = create_agent(
+            config.replace(num_envs=1, device="cpu", precision="float32"),
+            env.single_observation_space,
+            env.single_action_space,
+        )
+        agent.set_weights(weights)
+        lines = self.load_metrics(env_name, run_id, limit=1)
+        parent = {"run_id": run_id, "step": lines[-1]["steps"] if lines else 0}
+        fork = self.create_run(config, parent=parent)
+        buffer = io.BytesIO()
+        agent.save(buffer)
+        self.write_weights(config.env_name, fork, buffer.getvalue())
+        return fork
 
     def checkpoints(self, env_name: str, run_id: str) -> Checkpoints:
         """Give the checkpoints of a run.
@@ -853,7 +899,7 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _place(path: Path, config: RunConfig) -> bool:
+def _place(path: Path, config: RunConfig, record: Mapping[str, Any]) -> bool:
     """Make a run's folder beside, and move it to its name when it is whole.
 
     Returns:
@@ -863,7 +909,7 @@ def _place(path: Path, config: RunConfig) -> bool:
     try:
         with explained("make the folder", beside):
             files.disk.make_folder(beside)
-        _write_config(beside, config, {})
+        _write_config(beside, config, record)
         if path.exists():
             return False
         with explained("make the folder", path):
@@ -934,5 +980,6 @@ def _write_config(folder: Path, config: RunConfig, record: Mapping[str, Any]) ->
             "versions": record.get("versions") or _versions(),
             "created_at": record.get("created_at") or _now(),
             "notes": record.get("notes", ""),
+            "parent": record.get("parent"),
         },
     )

@@ -740,9 +740,8 @@ class Recorder:
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides what the run's files will hold: open episodes included."""
         return {
-            **{
-                name: getattr(self, name if name == "merge" else f"_{name}") for name in self._STATE
-            },
+            "merge": self.merge,
+            **{name: getattr(self, f"_{name}") for name in self._STATE},
             "pending": [
                 (moves, steps, episodes.to_dict()) for moves, steps, episodes in self._pending
             ],

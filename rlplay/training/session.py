@@ -732,6 +732,8 @@ class _Trainer:
         self._snapshots = snapshot_steps(self._config.total_steps, size)
         if self._goes_on:
             self._go_on(say)
+        if self._loop.items == 0:
+            self._take_snapshot()
         say(self._notes)
         if self._loop.items == 0:
             self._event("state", "new", self._state.value)
