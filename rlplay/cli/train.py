@@ -19,9 +19,9 @@ from rlplay.cli.words import add_import, import_modules, positive
 from rlplay.config import RunConfig, get_default_config, list_presets
 from rlplay.envs import ENV_REGISTRY, get_env_spec
 from rlplay.errors import ConfigError, StorageError, nearest
-from rlplay.storage import StorageManager
+from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.training.run import train
-from rlplay.training.session import sessions
+from rlplay.training.session import CHECKPOINT_EVERY, TrainingSession
 
 __all__ = ["INTERRUPTED", "run_train"]
 
@@ -46,6 +46,8 @@ examples:
   rlplay train --preset classic --network 128,64:tanh --name "small eyes"
   rlplay train --config models/snake/RUN/config.json --seed 1     (that run again, another seed)
 
+  rlplay train --resume RUN                                       (go on where it stopped)
+
 Ctrl-C ends the training, saves it, and leaves with exit code 130.
 """
 
@@ -64,8 +66,11 @@ def run_train(words: Sequence[str]) -> int:
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     _add_choice(first)
+    _add_saved(first)
     choice, _ = first.parse_known_args(words)
     import_modules(choice.imports)
+    if choice.resume is not None or choice.reproduce is not None:
+        return _run_saved(words)
     base = _base_config(choice)
     parser = _train_parser(base)
     arguments, others = parser.parse_known_args(words)
@@ -75,15 +80,69 @@ def run_train(words: Sequence[str]) -> int:
     if others:
         raise ConfigError(_no_option(others[0], parser, base))
     config = base.replace(**_changes(vars(arguments)))
+    return _train(TrainingSession(config, checkpoint_every=arguments.checkpoint_every), arguments)
+
+
+def _run_saved(words: Sequence[str]) -> int:
+    """Go on with a saved run, or do it again, with its own options."""
+    parser = argparse.ArgumentParser(
+        prog="rlplay train",
+        usage="rlplay train (--resume RUN | --reproduce RUN) [OPTIONS]",
+        allow_abbrev=False,
+    )
+    _add_saved(parser)
+    parser.add_argument("--env", help="the run's environment, where several have such a run")
+    add_import(parser)
+    device = RunConfig.model_fields["device"]
+    parser.add_argument(
+        "--device",
+        choices=get_args(device.annotation),
+        help=f"{device.description}; another than the run's own is no longer bit-exact",
+    )
+    parser.add_argument(
+        "--num-threads",
+        type=int,
+        metavar="N",
+        help="CPU threads; another number than the run's own is no longer bit-exact",
+    )
+    _add_pace(parser)
+    arguments, others = parser.parse_known_args(words)
+    if others:
+        raise ConfigError(
+            f"A saved run goes on with its own options, not with {others[0]!r}. Begin a new run "
+            f"like it, and change that: rlplay train --config .../{arguments.resume}/config.json"
+            if arguments.resume
+            else f"A saved run is done again with its own options, not with {others[0]!r}."
+        )
+    storage = get_storage_manager()
+    run_id = arguments.resume or arguments.reproduce
+    env_name = arguments.env or storage.find_run(run_id)
+    every = arguments.checkpoint_every
+    if arguments.reproduce is not None:
+        session = TrainingSession.reproduce_run(env_name, run_id, storage, checkpoint_every=every)
+    else:
+        session = TrainingSession.resume_run(
+            env_name,
+            run_id,
+            storage,
+            device=arguments.device,
+            num_threads=arguments.num_threads,
+            checkpoint_every=every,
+        )
+    return _train(session, arguments)
+
+
+def _train(session: TrainingSession, arguments: argparse.Namespace) -> int:
+    """Train to the end, and say what came of it."""
     # A batch system ends a job this way; it is saved like one that a person ends.
     if os.name == "posix":
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        session = train(config, seconds=arguments.seconds, progress=not arguments.quiet)
+        train(session, seconds=arguments.seconds, progress=not arguments.quiet)
     except KeyboardInterrupt:
-        started = sessions()
-        if started and started[-1].run_id is not None:
-            print("Stopped, and saved:", _place(started[-1].storage, started[-1].config))
+        if session.run_id is not None:
+            print("Stopped, and saved:", _place(session.storage, session.config))
+            print(f"To go on: rlplay train --resume {session.run_id}")
         return INTERRUPTED
     snapshot = session.snapshot()
     score = "no episode ended"
@@ -93,6 +152,8 @@ def run_train(words: Sequence[str]) -> int:
         f"{snapshot.total_steps:,} steps in {snapshot.elapsed:.0f} s, "
         f"{snapshot.episode:,} episodes, {score}."
     )
+    if snapshot.message != "saved":
+        print(snapshot.message)
     print("Saved:", _place(session.storage, session.config))
     print(f"Next: rlplay evaluate {session.run_id}   or   rlplay replay {session.run_id}")
     return 0
@@ -132,6 +193,36 @@ def _add_choice(
         help="begin with the options in this JSON file, such as a run's config.json",
     )
     add_import(parser)
+
+
+def _add_saved(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """The flags for a run that is there already."""
+    parser.add_argument(
+        "--resume", metavar="RUN", help="go on with this saved run from its last checkpoint"
+    )
+    parser.add_argument(
+        "--reproduce",
+        metavar="RUN",
+        help="do this saved run again, with all that was changed while it ran",
+    )
+
+
+def _add_pace(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """The flags of every training."""
+    parser.add_argument(
+        "--seconds",
+        type=positive,
+        metavar="SECONDS",
+        help="stop after so long, compilation not counted; schedules still follow --total-steps",
+    )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=positive,
+        default=CHECKPOINT_EVERY,
+        metavar="SECONDS",
+        help="seconds between two checkpoints (default: %(default)g)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _base_config(choice: argparse.Namespace) -> RunConfig:
@@ -174,6 +265,7 @@ def _train_parser(base: RunConfig) -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what to train")
     _add_choice(what, ", ".join(list_presets(base.algo, base.env_name)))
+    _add_saved(what)
     what.add_argument(
         "--network",
         dest="network_config.layers",
@@ -188,13 +280,7 @@ def _train_parser(base: RunConfig) -> argparse.ArgumentParser:
         if name not in _SPECIAL:
             also = ("--steps",) if name == "total_steps" else ()
             _add_option(run, name, name, field, getattr(base, name), also)
-    run.add_argument(
-        "--seconds",
-        type=positive,
-        metavar="SECONDS",
-        help="stop after so long, compilation not counted; schedules still follow --total-steps",
-    )
-    run.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_pace(run)
     run.add_argument("-h", "--help", action="store_true", help="show this text and leave")
     agent, env = get_agent_spec(base.algo), get_env_spec(base.env_name)
     _add_part(parser, agent.name, "hyperparams", agent.hyperparameters, base)

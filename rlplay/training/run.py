@@ -15,7 +15,7 @@ __all__ = ["train"]
 
 
 def train(
-    config: RunConfig,
+    what: RunConfig | TrainingSession,
     *,
     seconds: float | None = None,
     steps: int | None = None,
@@ -25,29 +25,38 @@ def train(
     """Train at full speed until the end.
 
     Args:
-        config: What to train.
-        seconds: Stop after so many seconds of training, compilation not counted. The schedules
-            still follow `total_steps` of the config.
+        what: The config of a new run, or a session in state new, such as one of
+            `TrainingSession.resume_run`.
+        seconds: Stop after so many seconds of training, compilation and what a run had trained
+            before not counted. The schedules still follow `total_steps` of the config.
         steps: Train so many environment steps: replaces `total_steps` of the config.
         progress: Show a progress bar with steps/s, score and time left.
-        storage: The library of runs; without one, the models folder of this place.
+        storage: The library of runs, for a config; without one, the models folder of this place.
 
     Returns:
         The finished session; its `run_id` names the run.
 
     Raises:
-        ConfigError: For a budget that is not above zero.
+        ConfigError: For a budget that is not above zero, or steps for a session, which has them.
         KeyboardInterrupt: After Ctrl-C; the run is stopped and saved by then.
         Exception: What training failed with.
     """
     for name, value in (("seconds", seconds), ("steps", steps)):
         if value is not None and value <= 0:
             raise ConfigError(f"{name} = {value!r} is not allowed: above 0.")
-    if steps is not None:
-        config = config.replace(total_steps=steps)
-    session = TrainingSession(config, storage)
+    if isinstance(what, TrainingSession):
+        if steps is not None:
+            raise ConfigError(
+                f"steps = {steps!r} is not allowed with a session: its config says how many. "
+                "Give seconds, or fork the run with other total_steps."
+            )
+        session = what
+    else:
+        session = TrainingSession(
+            what if steps is None else what.replace(total_steps=steps), storage
+        )
     session.start(max_speed=True)
-    total = config.total_steps
+    total = session.config.total_steps
     with tqdm(total=total, unit="step", unit_scale=True, disable=not progress) as bar:
         try:
             _follow(session, bar, seconds)
@@ -64,7 +73,8 @@ def _follow(session: TrainingSession, bar: tqdm[None], seconds: float | None) ->
     """Move the bar until the session ends; end it when its seconds are over."""
     while not session.has_ended(timeout=0.1):
         _show(session, bar)
-        if seconds is not None and session.snapshot().elapsed >= seconds:
+        trained = session.snapshot().elapsed - session.elapsed_before
+        if seconds is not None and trained >= seconds:
             _stop(session)
             session.has_ended(timeout=None)
 
