@@ -89,6 +89,20 @@ def as_bytes(state: Any) -> tuple[str, dict[str, bytes]]:
     return json.dumps(packed.plain, sort_keys=True), arrays
 
 
+def train_on(folder: str, config: dict[str, Any], ready: Any) -> None:
+    """Begin a run, or go on with it, saving all the time; somebody will kill this process."""
+    storage = rlplay.StorageManager(folder)
+    run = rlplay.RunConfig.from_dict(config)
+    if storage.get_run_path(run.env_name, str(run.run_id)).is_dir():
+        session = TrainingSession.resume_run(
+            run.env_name, str(run.run_id), storage, checkpoint_every=0.05
+        )
+    else:
+        session = TrainingSession(run, storage, checkpoint_every=0.05)
+    ready.set()
+    rlplay.train(session, progress=False)
+
+
 def main() -> None:
     """Begin the runs of some configs, or go on with them, and stop."""
     folder, item, *configs = sys.argv[1:]

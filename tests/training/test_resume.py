@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
+import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from resuming import as_bytes, files_of, stop_at, without_times
+from resuming import as_bytes, files_of, stop_at, train_on, without_times
 
 import rlplay
 from rlplay.envs import ENV_REGISTRY, BaseEnvironment, SnakeEnv, register_env
@@ -214,6 +217,51 @@ def test_a_killed_run_loses_what_came_after_the_checkpoint_and_keeps_it_in_the_t
     assert again.storage.load_metrics("snake", "run") == at_checkpoint
     (tail,) = (path for path in (tmp_path / ".trash").rglob("*") if "metrics.jsonl" in path.name)
     assert [json.loads(line) for line in tail.read_text().splitlines()] == lost
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL and no fork server")
+@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+@pytest.mark.parametrize(
+    "kills", [10, pytest.param(100, marks=pytest.mark.long)], ids=["few", "many"]
+)
+def test_a_run_survives_being_killed_at_any_moment(make_config, tmp_path, monkeypatch, algo, kills):
+    """Killed again and again, it ends as if it had never been."""
+    config = small_config(make_config, algo).replace(total_steps=400 * kills)
+    # The server has imported everything, and no thread of PyTorch's runs in it.
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["resuming"])
+    moments = random.Random(kills)
+    killed = 0
+    while True:
+        ready = context.Event()
+        process = context.Process(
+            target=train_on, args=(str(tmp_path / "split"), config.to_dict(), ready)
+        )
+        process.start()
+        assert ready.wait(60)
+        process.join(moments.uniform(0.0, 0.4) if killed < kills else 120)
+        if process.exitcode is not None:
+            break
+        process.kill()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+        killed += 1
+        storage = rlplay.StorageManager(tmp_path / "split")
+        if not storage.get_run_path("snake", "run").is_dir():
+            continue  # killed before the run had its folder
+        saved = storage.load_config("snake", "run")
+        assert saved.replace(device="auto", precision="auto") == config
+        for file in storage.checkpoints("snake", "run").entries():
+            assert (tmp_path / "split/snake/run/checkpoints" / file.file).is_file()
+        if storage.weights_exist("snake", "run"):
+            storage.load_weights("snake", "run")
+        for shown in storage.list_replays("snake", "run"):
+            assert storage.load_replay("snake", "run", shown["replay_id"]).verify()
+    assert process.exitcode == 0
+    assert killed >= kills // 2
+    whole = files_of(finished(config, tmp_path / "whole"), "snake", "run")
+    same(whole, files_of(rlplay.StorageManager(tmp_path / "split"), "snake", "run"))
 
 
 # The session ------------------------------------------------------------------------------------
