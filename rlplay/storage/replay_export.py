@@ -21,6 +21,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -274,23 +275,24 @@ def _write_video(
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         assert process.stdin is not None
+        whole = False
         try:
-            for picture in itertools.chain([first], pictures):
-                process.stdin.write(np.pad(_enlarged(picture, factor), more, "edge").tobytes())
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # it ended before its time: its exit code and its words tell why
+            with suppress(BrokenPipeError), process.stdin as pipe:
+                for picture in itertools.chain([first], pictures):
+                    pipe.write(np.pad(_enlarged(picture, factor), more, "edge").tobytes())
+                whole = True
+            code = process.wait()
         except BaseException:
             process.kill()
             process.wait()
             raise
-        if process.wait():
-            said.seek(0)
-            words = said.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
-            raise StorageError(
-                f"Cannot write {path}: ffmpeg failed: {words[-1]}. Check the free space on this "
-                "disk, or save a GIF or an HTML page instead."
-            )
+        said.seek(0)
+        words = said.read().decode(errors="replace").strip().splitlines()
+    if code or not whole:
+        raise StorageError(
+            f"Cannot write {path}: ffmpeg failed: {words[-1] if words else f'code {code}'}. Check "
+            "the free space on this disk, or save a GIF or an HTML page instead."
+        )
 
 
 # HTML -----------------------------------------------------------------------------------------

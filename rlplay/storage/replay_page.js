@@ -295,6 +295,9 @@ part("ending").textContent = replay.ending;
 part("score-fact").hidden = scores.every((score) => score === null);
 part("length-fact").hidden = !replay.snake;
 part("apple-buttons").hidden = part("apple-keys").hidden = !apples.length;
+for (const word of document.querySelectorAll(".mark")) {
+  word.textContent = replay.snake ? "apple" : "score";
+}
 part("marks").setAttribute("viewBox", `0 0 ${last} 1`);
 part("ticks").setAttribute("d", apples.map((apple) => `M${apple} 0V1`).join(""));
 show(0);
