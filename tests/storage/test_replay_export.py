@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import gymnasium
@@ -133,6 +134,19 @@ def test_a_gif_shows_every_step_exactly(tmp_path, name):
     assert np.array_equal(pictures[-1], enlarged(final_picture(replay), factor))
     assert times == [100] * replay.length + [2000]
     assert [path.name for path in tmp_path.iterdir()] == ["snake.gif"]
+
+
+def test_a_gif_is_written_picture_by_picture_and_only_what_changed(tmp_path):
+    replay, path = golden("won-6-absolute"), tmp_path / "snake.gif"
+    replay.save_gif(path, every=200)
+    whole_picture = path.stat().st_size / 3
+    tracemalloc.start()
+    replay.save_gif(path, every=2)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    pictures = replay.length // 2 + 1
+    assert path.stat().st_size < 0.8 * pictures * whole_picture
+    assert most < 0.25 * pictures * 384 * 384  # with one byte a pixel
 
 
 def test_a_gif_may_show_each_nth_step_and_always_the_last(replay, tmp_path):
