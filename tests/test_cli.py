@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -341,6 +342,54 @@ def test_replay_on_a_terminal_draws_in_place(trained, capsys, monkeypatch):
     assert text.startswith("\x1b[2J\x1b[H")
     assert set(waited) == {0.05}
     assert len(waited) == text.count("\x1b[H")
+
+
+def test_replay_saves_files_instead(trained, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    gif, page = tmp_path / "best.gif", tmp_path / "best.html"
+    command = ["replay", trained.run_id, "--gif", str(gif), "--html", str(page), "--every", "2"]
+    assert main(command) == 0
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert (first, second) == (f"Saved {gif}", f"Saved {page}")
+    assert last.startswith("Replay e")
+    assert gif.read_bytes().startswith(b"GIF89a")
+    assert "<h1>tiny</h1>" in page.read_text("utf-8")  # the run's name
+    assert "every = 0" in fails(capsys, "replay", trained.run_id, "--gif", str(gif), "--every", "0")
+
+
+def test_replay_names_the_extra_of_a_video(trained, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    words = fails(capsys, "replay", trained.run_id, "--mp4", str(tmp_path / "best.mp4"))
+    assert "pip install 'rlplay[video]'" in words
+
+
+def test_replay_verifies_all_or_one(trained, capsys, monkeypatch):
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    storage = StorageManager(trained.folder)
+    ids = [shown["replay_id"] for shown in storage.list_replays("snake", trained.run_id)]
+    assert main(["replay", trained.run_id, "--verify"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{name}: ok" for name in ids]
+    assert main(["replay", trained.run_id, ids[0], "--verify"]) == 0
+    assert capsys.readouterr().out == f"{ids[0]}: ok\n"
+
+
+def test_replay_says_which_replays_are_not_what_they_claim(trained, capsys, monkeypatch, tmp_path):
+    shutil.copytree(trained.folder, tmp_path / "models")
+    monkeypatch.setenv("RLPLAY_MODELS", str(tmp_path / "models"))
+    storage = StorageManager(tmp_path / "models")
+    ids = [shown["replay_id"] for shown in storage.list_replays("snake", trained.run_id)]
+    replay = storage.load_replay("snake", trained.run_id, ids[0])
+    path = storage.save_replay(replay.model_copy(update={"score": 99.0}))
+    assert main(["replay", trained.run_id, "--verify"]) == 2
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == f"{ids[0]}: score: {replay.score:g}, not 99"
+    assert others == [f"{name}: ok" for name in ids[1:]]
+    assert main(["replay", trained.run_id, ids[0]]) == 2
+    assert ", not 99." in capsys.readouterr().err
+    path.write_text(path.read_text().replace('"score":99.0', '"score":98.0'))
+    assert main(["replay", trained.run_id, "--verify"]) == 2
+    assert "SHA-256" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_frame_of_snake():

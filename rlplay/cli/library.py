@@ -15,7 +15,7 @@ import numpy as np
 from rlplay.cli.words import Commands, add_command, add_import, import_modules, positive
 from rlplay.errors import DamagedFile, RunNotFound
 from rlplay.evaluation import evaluate, load_agent
-from rlplay.storage import Replay, get_storage_manager
+from rlplay.storage import Replay, StorageManager, get_storage_manager
 
 __all__ = ["add_commands", "text_frame"]
 
@@ -49,17 +49,38 @@ def add_commands(commands: Commands) -> None:
     listing.add_argument("--env", help="only the runs of this environment")
     listing.add_argument("--json", action="store_true", help="print JSON, one line")
 
-    replaying = add_command(commands, "replay", _replay, "Watch a saved episode as text.")
+    replaying = add_command(
+        commands, "replay", _replay, "Watch a saved episode as text, or save it as a file."
+    )
     _add_run(replaying)
     replaying.add_argument(
         "replay_id", nargs="?", metavar="ID", help="which one; the best one by default"
     )
     replaying.add_argument("--list", action="store_true", help="list the run's replays instead")
+    replaying.add_argument("--gif", metavar="PATH", help="save it as an animated GIF instead")
+    replaying.add_argument(
+        "--mp4", metavar="PATH", help="save it as a video; needs pip install 'rlplay[video]'"
+    )
+    replaying.add_argument(
+        "--html", metavar="PATH", help="save it as a page that plays in any browser, offline"
+    )
+    replaying.add_argument(
+        "--verify",
+        action="store_true",
+        help="check instead that it gives what it claims: all replays of the run without an ID",
+    )
     replaying.add_argument(
         "--fps",
         type=positive,
         default=10.0,
-        help="frames a second on a terminal (default: %(default)g)",
+        help="frames a second on a terminal, in a GIF or a video (default: %(default)g)",
+    )
+    replaying.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="show each N-th step only in a GIF or a video (default: %(default)s)",
     )
 
 
@@ -189,6 +210,11 @@ def _replay(arguments: argparse.Namespace) -> int:
         ]
         _print_table(rows, right=(1, 2, 3))
         return 0
+    saves = arguments.gif or arguments.mp4 or arguments.html
+    if arguments.verify and not saves:
+        every_id = [shown["replay_id"] for shown in replays]
+        chosen = [arguments.replay_id] if arguments.replay_id else every_id
+        return _verify(storage, env_name, arguments.run_id, chosen)
     replay_id = arguments.replay_id
     if replay_id is None:
         whole = [shown for shown in replays if not shown["broken"]]
@@ -196,16 +222,47 @@ def _replay(arguments: argparse.Namespace) -> int:
             raise DamagedFile(f"No replay of run {arguments.run_id!r} can be read.")
         replay_id = max(whole, key=lambda shown: shown["score"])["replay_id"]
     replay = storage.load_replay(env_name, arguments.run_id, replay_id)
-    _show(replay, arguments.fps)
+    if saves:
+        _save(replay, arguments, storage.load_record(env_name, arguments.run_id))
+    else:
+        _show(replay, arguments.fps)
     check = replay.verify()
     print(
         f"Replay {replay.replay_id} of episode {replay.episode:,}: score {replay.score:g}, "
         f"{replay.length:,} steps, {replay.ending}."
     )
     if not check:
-        print(f"rlplay: Played again, this episode differs: {check}.", file=sys.stderr)
+        print(f"rlplay: Played again: {check}.", file=sys.stderr)
         return 2
     return 0
+
+
+def _save(replay: Replay, arguments: argparse.Namespace, record: dict[str, Any]) -> None:
+    """Save the files that were asked for."""
+    if arguments.gif:
+        replay.save_gif(arguments.gif, fps=arguments.fps, every=arguments.every)
+        print(f"Saved {arguments.gif}")
+    if arguments.mp4:
+        replay.save_mp4(arguments.mp4, fps=arguments.fps, every=arguments.every)
+        print(f"Saved {arguments.mp4}")
+    if arguments.html:
+        replay.save_html(arguments.html, title=str(record.get("name") or "") or None)
+        print(f"Saved {arguments.html}")
+
+
+def _verify(storage: StorageManager, env_name: str, run_id: str, replay_ids: list[str]) -> int:
+    """Play replays again and say of each whether it gives what it claims."""
+    failed = 0
+    for replay_id in replay_ids:
+        try:
+            check = storage.load_replay(env_name, run_id, replay_id).verify()
+        except DamagedFile as error:
+            failed += 1
+            print(f"{replay_id}: {error}")
+        else:
+            failed += not check
+            print(f"{replay_id}: {check}")
+    return 2 if failed else 0
 
 
 def _show(replay: Replay, fps: float) -> None:

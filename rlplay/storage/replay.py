@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, NamedTuple, overload
+from typing import Annotated, Any, Final, NamedTuple, overload
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -20,13 +25,17 @@ from pydantic import (
 )
 
 from rlplay.envs import create_env, get_env_spec
-from rlplay.errors import DamagedFile, StorageError
+from rlplay.errors import ContractError, DamagedFile, StorageError
 from rlplay.storage.files import check_id
 
 __all__ = ["FORMAT_VERSION", "Frames", "Outcome", "Replay", "ReplayCheck", "play", "replay_id"]
 
-#: Version of the JSON that `Replay.to_dict` gives.
-FORMAT_VERSION: Final = 1
+#: Version of the JSON that `Replay.to_dict` gives. Version 1 had no SHA-256 sum.
+FORMAT_VERSION: Final = 2
+
+#: How many states `Frames` keeps at most, and how many steps lie at least between two of them.
+_MAX_KEYFRAMES: Final = 256
+_MIN_INTERVAL: Final = 16
 
 
 def replay_id(episode: int, board: int) -> str:
@@ -73,7 +82,6 @@ class Replay(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    format_version: Literal[1] = FORMAT_VERSION
     replay_id: str
     run_id: str
     env_name: str
@@ -103,31 +111,44 @@ class Replay(BaseModel):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Replay:
-        """Build a replay from its JSON shape.
+        """Build a replay from its JSON shape, of this format version or an earlier one.
 
         Raises:
             DamagedFile: When it is not what `to_dict` gave.
             StorageError: When a newer rlplay wrote it.
         """
-        version = values.get("format_version")
-        if isinstance(version, int) and version > FORMAT_VERSION:
+        name = values.get("replay_id")
+        fields = dict(values)
+        version = fields.pop("format_version", None)
+        if type(version) is not int or version < 1:
+            raise _damaged(name, f"format_version is {version!r}, not 1 to {FORMAT_VERSION}")
+        if version > FORMAT_VERSION:
             raise StorageError(
                 f"This replay has format version {version}; this rlplay reads versions up to "
                 f"{FORMAT_VERSION}. Install the newest rlplay to watch it."
             )
+        if version > 1:
+            claimed = fields.pop("sha256", None)
+            try:
+                found = _json_hash({**fields, "format_version": version})
+            except (ValueError, RecursionError) as error:
+                raise _damaged(name, str(error)) from None
+            if claimed != found:
+                raise _damaged(name, "its content does not fit its SHA-256 sum")
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(fields)
         except ValidationError as error:
             detail = error.errors()[0]
             place = ".".join(map(str, detail["loc"][:1])) or "its values"
-            raise DamagedFile(
-                f"Replay {values.get('replay_id')!r} is damaged: {place}: {detail['msg']}. Delete "
-                "it, or put back a copy of its file."
-            ) from None
+            raise _damaged(name, f"{place}: {detail['msg']}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the replay in its JSON shape."""
-        return self.model_dump(mode="json")
+        """Give the replay in its JSON shape, with the format's version and a SHA-256 sum.
+
+        The sum is that of the rest in canonical JSON: keys sorted, no spaces, ASCII only.
+        """
+        values = {"format_version": FORMAT_VERSION, **self.model_dump(mode="json")}
+        return {**values, "sha256": _json_hash(values)}
 
     def frames(self) -> Frames:
         """Play the episode again, frame by frame.
@@ -138,21 +159,94 @@ class Replay(BaseModel):
         return Frames(self)
 
     def verify(self) -> ReplayCheck:
-        """Play the episode again and compare it with what the replay claims."""
-        outcome = play(
-            self.env_name, self.env_config, self.reward_config, self.episode_seed, self.actions
-        )
+        """Play the episode again and compare it with what the replay claims.
+
+        Returns:
+            Whether it gives the claimed score, length, ending, death reason and last board. Where
+            this version of the environment is not the one that the replay was made with, the
+            answer says so and judges nothing.
+
+        Raises:
+            UnknownEnvironment: When the environment is not registered here.
+        """
+        version = get_env_spec(self.env_name).version
+        return ReplayCheck(self.env_name, self.environment_version, version, self._differences())
+
+    def _differences(self) -> tuple[str, ...]:
+        try:
+            outcome = play(
+                self.env_name, self.env_config, self.reward_config, self.episode_seed, self.actions
+            )
+        except Exception as error:  # whatever a guest's environment raises at a made-up action
+            return (f"it cannot be played: {type(error).__name__}: {error}",)
         differences = outcome.differences(self.score, self.length, self.ending)
         if outcome.death_reason != self.death_reason:
             differences.append(f"death reason: {outcome.death_reason!r}, not {self.death_reason!r}")
         if outcome.final_hash != self.final_hash:
             differences.append("the last board is another one")
-        if differences and outcome.environment_version != self.environment_version:
-            differences.append(
-                f"environment {self.env_name!r} has version {outcome.environment_version}, the "
-                f"replay was made with version {self.environment_version}"
-            )
-        return ReplayCheck(not differences, tuple(differences))
+        return tuple(differences)
+
+    def save_gif(
+        self, path: str | os.PathLike[str], *, fps: float = 10, every: int = 1, pixels: int = 400
+    ) -> None:
+        """Save the episode as an animated GIF.
+
+        Args:
+            path: The file; its folder must exist.
+            fps: Frames a second, at most 50; a GIF counts in hundredths of a second.
+            every: Show each n-th step only; the last one is shown in any case, and longer.
+            pixels: Enlarge the picture to about this width or height, without blur.
+
+        Raises:
+            ConfigError: For a value out of range.
+            ContractError: When the environment draws no picture.
+            StorageError: When the file cannot be written; an old one is as it was.
+        """
+        from rlplay.storage import replay_export
+
+        replay_export.save_gif(self, path, fps=fps, every=every, pixels=pixels)
+
+    def save_mp4(
+        self, path: str | os.PathLike[str], *, fps: float = 10, every: int = 1, pixels: int = 400
+    ) -> None:
+        """Save the episode as a video; needs ``pip install 'rlplay[video]'``.
+
+        Args:
+            path: The file; its folder must exist.
+            fps: Frames a second, at most 120.
+            every: Show each n-th step only; the last one is shown in any case, and longer.
+            pixels: Enlarge the picture to about this width or height, without blur.
+
+        Raises:
+            ConfigError: For a value out of range.
+            ContractError: When the environment draws no picture.
+            StorageError: When the extra is missing, or the file cannot be written; an old one is
+                as it was.
+        """
+        from rlplay.storage import replay_export
+
+        replay_export.save_mp4(self, path, fps=fps, every=every, pixels=pixels)
+
+    def save_html(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
+        """Save the episode as one page that plays it in any browser, offline.
+
+        Args:
+            path: The file; its folder must exist.
+            title: What stands above the board; by default the environment's title.
+
+        Raises:
+            ContractError: When the environment draws no picture.
+            StorageError: When the file cannot be written; an old one is as it was.
+        """
+        from rlplay.storage import replay_export
+
+        replay_export.save_html(self, path, title=title)
+
+
+def _damaged(name: Any, reason: str) -> DamagedFile:
+    return DamagedFile(
+        f"Replay {name!r} is damaged: {reason}. Delete it, or put back a copy of its file."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +254,39 @@ class ReplayCheck:
     """What `Replay.verify` found; true when the replay gives what it claims.
 
     Attributes:
-        ok: Whether nothing differs.
+        env_name: The environment.
+        made_with: Version of the environment that the replay was made with.
+        played_with: Version of the environment here.
         differences: What differs, one sentence each.
     """
 
-    ok: bool
+    env_name: str
+    made_with: int
+    played_with: int
     differences: tuple[str, ...]
+
+    @property
+    def same_version(self) -> bool:
+        """Whether the replay can be judged here."""
+        return self.made_with == self.played_with
+
+    @property
+    def ok(self) -> bool:
+        """Whether the replay gives what it claims, with the environment that it was made with."""
+        return self.same_version and not self.differences
 
     def __bool__(self) -> bool:
         return self.ok
 
     def __str__(self) -> str:
-        return "ok" if self.ok else "; ".join(self.differences)
+        found = "; ".join(self.differences)
+        if self.same_version:
+            return found or "ok"
+        return (
+            f"it was made with version {self.made_with} of environment {self.env_name!r} and "
+            f"cannot be judged with version {self.played_with}, which gives "
+            + (f"another episode ({found})" if found else "all that it claims")
+        )
 
 
 class Outcome(NamedTuple):
@@ -239,9 +354,8 @@ def play(
             if terminated or truncated:
                 ending = ending_name(info, bool(terminated))
                 break
-        score = info.get("score")
         return Outcome(
-            None if score is None else float(score),
+            _score(info),
             length,
             ending,
             info.get("death_reason"),
@@ -261,27 +375,56 @@ def ending_name(info: dict[str, Any], terminated: bool) -> str:
     return "terminated" if terminated else "truncated"
 
 
+def _score(info: dict[str, Any]) -> float | None:
+    score = info.get("score")
+    return None if score is None else float(score)
+
+
 def state_hash(state: dict[str, Any]) -> str:
     """SHA-256 of a `render_state`, spelled as canonical JSON: keys sorted, no spaces."""
-    text = json.dumps(state, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _json_hash(state)
+
+
+def _json_hash(values: dict[str, Any]) -> str:
+    text = json.dumps(
+        values, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Frames(Sequence[dict[str, Any]]):
-    """The states of a replay, played when they are asked for.
+    """The states of a replay, played when they are asked for, in any order.
 
-    Reading forward costs one step a frame; going back plays from the start again.
+    What is asked for the first time is played up to there, and the environment's `get_state` is
+    kept every few steps on the way. From then on any step is at most a few steps away from a kept
+    state. An environment without `get_state` is played from its reset whenever an earlier step
+    than the last one is asked for.
+
+    Belongs to one thread; another one takes `Replay.frames` of its own.
     """
 
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
-        self._env = create_env(replay.env_name, replay.reward_config, **replay.env_config)
-        self._rewind()
+        spec = get_env_spec(replay.env_name)
+        self._version = spec.version
+        draws = "rgb_array" in spec.env.metadata.get("render_modes", ())
+        self._env = create_env(
+            replay.env_name,
+            replay.reward_config,
+            render_mode="rgb_array" if draws else None,
+            **replay.env_config,
+        )
+        self._interval = max(_MIN_INTERVAL, -(-len(self) // _MAX_KEYFRAMES))
+        self._end: int | None = None  # the step that ended the episode, once it was played
+        self._scores = [_score(self._rewind())]  # after each step that was played
+        self._keyframes: list[dict[str, Any]] = []  # the state after each `_interval` steps
+        with suppress(ContractError):
+            self._keyframes.append(self._env.get_state())
 
-    def _rewind(self) -> None:
-        self._env.reset(seed=self.replay.episode_seed)
+    def _rewind(self) -> dict[str, Any]:
+        _, info = self._env.reset(seed=self.replay.episode_seed)
         self._position = 0
-        self._over = False
+        return info
 
     def __len__(self) -> int:
         return self.replay.length + 1
@@ -296,29 +439,105 @@ class Frames(Sequence[dict[str, Any]]):
         Raises:
             IndexError: Beyond the replay's length.
             DamagedFile: When the episode ends earlier than the replay claims.
+            StorageError: When it does so with another version of the environment.
         """
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]
-        position = index + len(self) if index < 0 else index
-        if not 0 <= position < len(self):
-            raise IndexError(
-                f"Replay {self.replay.replay_id!r} has frames 0 to {len(self) - 1}, not {index}."
-            )
-        if position < self._position:
-            self._rewind()
-        for action in itertools.islice(self.replay.actions, self._position, position):
-            self._step(action)
+        self._go_to(index)
         return self._env.render_state()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[position] for position in range(len(self)))
 
-    def _step(self, action: int) -> None:
-        if self._over:
-            raise DamagedFile(
-                f"Replay {self.replay.replay_id!r} ends after {self._position} steps when it is "
-                f"played again, not after {self.replay.length}: {self.replay.verify()}."
+    def render(self, index: int) -> NDArray[np.uint8]:
+        """Draw the state after ``index`` steps, as the environment itself draws it.
+
+        Returns:
+            (height, width, 3) uint8.
+
+        Raises:
+            ContractError: When the environment draws no picture.
+            IndexError: Beyond the replay's length; and what `__getitem__` raises besides.
+        """
+        self._go_to(index)
+        try:
+            picture = self._env.render()
+        except NotImplementedError:
+            picture = None
+        if not (
+            isinstance(picture, np.ndarray)
+            and picture.dtype == np.uint8
+            and picture.ndim == 3
+            and picture.shape[2] == 3
+        ):
+            raise ContractError(
+                f"Environment {self.replay.env_name!r} draws no picture. Let its render() give a "
+                "(height, width, 3) array of uint8 when render_mode is 'rgb_array'."
             )
-        _, _, terminated, truncated, _ = self._env.step(action)
+        return picture
+
+    def scores(self) -> list[float | None]:
+        """List the score after the reset and after each step; plays what was not played yet.
+
+        Returns:
+            ``length + 1`` numbers, or None where the environment counts no score.
+        """
+        if len(self._scores) < len(self):
+            self._go_to(-1)
+        return list(self._scores)
+
+    def apple_steps(self) -> list[int]:
+        """List the steps at which the score grew: for snake, those that ate an apple.
+
+        Returns:
+            Steps in order, 1 is the first one; empty where the environment counts no score.
+        """
+        return [
+            step
+            for step, (before, after) in enumerate(itertools.pairwise(self.scores()), 1)
+            if before is not None and after is not None and after > before
+        ]
+
+    def _go_to(self, index: int) -> None:
+        """Bring the environment to the state after so many steps."""
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(
+                f"Replay {self.replay.replay_id!r} has frames 0 to {len(self) - 1}, not {index}."
+            )
+        kept = min(position // self._interval, max(0, len(self._keyframes) - 1))
+        if not kept * self._interval <= self._position <= position:
+            if self._keyframes:
+                # A copy, since an environment may go on in the arrays that it is given.
+                self._env.set_state(copy.deepcopy(self._keyframes[kept]))
+                self._position = kept * self._interval
+            else:
+                self._rewind()
+        for action in self.replay.actions[self._position : position]:
+            self._step(action)
+
+    def _step(self, action: int) -> None:
+        if self._position == self._end:
+            raise self._ended_early()
+        _, _, terminated, truncated, info = self._env.step(action)
         self._position += 1
-        self._over = bool(terminated or truncated)
+        if terminated or truncated:
+            self._end = self._position
+        if self._position == len(self._scores):
+            self._scores.append(_score(info))
+        if self._keyframes and self._position == len(self._keyframes) * self._interval:
+            self._keyframes.append(self._env.get_state())
+
+    def _ended_early(self) -> StorageError:
+        replay = self.replay
+        found = (
+            f"Replay {replay.replay_id!r} ends after {self._end} steps when it is played again, "
+            f"not after {replay.length}"
+        )
+        if replay.environment_version != self._version:
+            return StorageError(
+                f"{found}: it was made with version {replay.environment_version} of environment "
+                f"{replay.env_name!r}, and this is version {self._version}. Watch it with the "
+                "rlplay or the code that made it."
+            )
+        return DamagedFile(f"{found}: {replay.verify()}.")

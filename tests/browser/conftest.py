@@ -155,22 +155,28 @@ class Window:
         return handle.json_value()
 
 
-@pytest.fixture
-def window(browser_path: str, lab: Lab) -> Iterator[Window]:
+@pytest.fixture(scope="session")
+def browser(browser_path: str) -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        opened = Window(page)
-        page.on(
-            "console",
-            lambda message: (
-                opened.complaints.append(f"{message.text} ({message.location.get('url')})")
-                if message.type == "error"
-                else None
-            ),
-        )
-        page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
-        yield opened
-        opened.screenshot("last")
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def window(browser: Any, lab: Lab) -> Iterator[Window]:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    opened = Window(page)
+    page.on(
+        "console",
+        lambda message: (
+            opened.complaints.append(f"{message.text} ({message.location.get('url')})")
+            if message.type == "error"
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
+    yield opened
+    opened.screenshot("last")
+    page.close()

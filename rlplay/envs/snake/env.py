@@ -16,6 +16,7 @@ from rlplay.config import validated
 from rlplay.envs.base import BaseEnvironment, VectorEnvironment
 from rlplay.envs.rewards import HUNGER_VALUE, event_values
 from rlplay.envs.snake.config import ENDINGS, EVENTS, SnakeConfig, SnakeRewards
+from rlplay.envs.snake.picture import draw
 from rlplay.envs.vector import checked_num_envs, checked_seed, episode_seeds
 from rlplay.errors import ConfigError, ContractError
 from rlplay.seeding import EPISODE_SEED_BITS, splitmix64
@@ -425,7 +426,7 @@ class SnakeEnv(BaseEnvironment):
         Returns:
             (16 * grid_size, 16 * grid_size, 3) uint8 where render_mode is "rgb_array", else None.
         """
-        return None if self.render_mode is None else _draw(self._boards.render_state(0))
+        return None if self.render_mode is None else draw(self._boards.render_state(0))
 
     def get_metadata(self) -> dict[str, Any]:
         """Describe options, observation, actions and events, JSON-serialisable."""
@@ -598,29 +599,3 @@ class SnakeVectorEnv(VectorEnvironment):
         self._boards.set_state(state)
         self.np_random.bit_generator.state = state["np_random"]
         self._running = bool(state["running"])
-
-
-_CELL: Final = 16
-_GROUND: Final = (24, 26, 32)
-_FOOD: Final = (226, 74, 74)
-_HEAD: Final = (150, 230, 120)
-_BODY: Final = np.array((96, 178, 92))
-_TAIL: Final = np.array((44, 92, 60))
-
-
-def _draw(state: dict[str, Any]) -> NDArray[np.uint8]:
-    """Draw a render state as square cells with a thin gap, the body darker towards the tail."""
-    size = state["grid_size"]
-    image = np.empty((size * _CELL, size * _CELL, 3), np.uint8)
-    image[:] = _GROUND
-
-    def paint(cell: dict[str, int], color: Any) -> None:
-        top, left = cell["y"] * _CELL + 1, cell["x"] * _CELL + 1
-        image[top : top + _CELL - 2, left : left + _CELL - 2] = color
-
-    if state["food_position"] is not None:
-        paint(state["food_position"], _FOOD)
-    body = state["snake_position"]
-    for index, cell in enumerate(body):
-        paint(cell, _HEAD if index == 0 else _BODY + (_TAIL - _BODY) * index // len(body))
-    return image
