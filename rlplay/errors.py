@@ -4,7 +4,8 @@ Every message says what came, what is allowed, and what to do next::
 
     RlplayError
     ├── ConfigError (ValueError)            an option or a value that a run cannot have
-    │   └── NetworkConfigError              a layer that cannot be built: names its index and field
+    │   ├── NetworkConfigError              a layer that cannot be built: names its index and field
+    │   └── FormulaError                    a reward formula that cannot be used
     ├── UnknownName (LookupError)           a name that nobody registered
     │   ├── UnknownEnvironment
     │   ├── UnknownAlgorithm
@@ -31,6 +32,7 @@ __all__ = [
     "ContractError",
     "DamagedFile",
     "DeviceError",
+    "FormulaError",
     "InvalidName",
     "NetworkConfigError",
     "OutOfMemory",
@@ -58,6 +60,10 @@ class ConfigError(RlplayError, ValueError):
 
 class NetworkConfigError(ConfigError):
     """A layer that cannot be built; the message names its index and field."""
+
+
+class FormulaError(ConfigError):
+    """A reward formula that cannot be used; the message says what came and what is allowed."""
 
 
 class UnknownName(RlplayError, LookupError):
