@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -128,6 +129,12 @@ def ways_to_set(rewards):
 def test_a_formula_that_cannot_be_used_is_refused_by_name_wherever_it_is_set(way, text, message):
     with pytest.raises(FormulaError, match=message):
         ways_to_set({"closer": text})[way]()
+
+
+def test_the_documentation_explains_every_variable():
+    page = (Path(__file__).parents[2] / "docs" / "extend.md").read_text("utf-8")
+    for name, meaning in REWARD_VARIABLES.items():
+        assert f"| `{name}` | {meaning} |" in page
 
 
 def test_forms_find_the_variables_and_the_kinds_of_a_value():
@@ -301,15 +308,16 @@ def test_both_distances_exist_on_eating_on_dying_and_on_a_full_board():
 
 
 def test_a_formula_without_a_value_pays_nothing_there_and_says_so_once():
-    rewards = SnakeRewards(**{**NOTHING, "step": "1 / (hunger - 2)", "apple": 5.0})
+    rewards = SnakeRewards(**{**NOTHING, "step": "1 / ((hunger - 2) * (hunger - 3))"})
     env = SnakeVectorEnv(3, SnakeConfig(grid_size=64), rewards)
     env.reset(seed=0)
-    assert env.step([0, 0, 0])[1].tolist() == [-1.0] * 3
+    assert env.step([0, 0, 0])[1].tolist() == [0.5] * 3
     assert env.take_reward_problem() is None
-    assert env.step([0, 0, 0])[1].tolist() == [0.0] * 3
-    assert env.step([0, 0, 0])[1].tolist() == [1.0] * 3  # it goes on, and the problem stays
+    for reward in (0.0, 0.0, 0.5):  # it goes on, and what is told is how it began
+        assert env.step([0, 0, 0])[1].tolist() == [reward] * 3
     assert env.take_reward_problem() == (
-        "Reward 'step': '1 / (hunger - 2)' divides by zero where hunger = 2, and so paid 0 there."
+        "Reward 'step': '1 / ((hunger - 2) * (hunger - 3))' divides by zero where hunger = 2, and "
+        "so paid 0 there."
     )
     assert env.take_reward_problem() is None
 
@@ -330,10 +338,11 @@ def test_only_the_board_without_a_value_goes_unpaid():
 
 
 def test_an_event_that_did_not_happen_cannot_fail():
-    rewards = SnakeRewards(**{**NOTHING, "apple": "1 / hunger", "death_wall": "1 / 0"})
-    env = SnakeVectorEnv(4, SnakeConfig(grid_size=64), rewards)
-    env.reset(seed=0)
-    env.step([0] * 4)
+    """Without a value wherever the snake went away, or did not die."""
+    closer = "1 / (distance_to_food - previous_distance_to_food - 1)"
+    rewards = SnakeRewards(**{**NOTHING, "closer": closer, "death_wall": "1 / 0"})
+    env = SnakeVectorEnv(8, SnakeConfig(grid_size=64), rewards)
+    assert set(play(env, [[0] * 8], seed=1)[1][0].tolist()) == {-0.5, 0.0}
     assert env.take_reward_problem() is None
 
 

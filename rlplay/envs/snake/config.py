@@ -20,7 +20,7 @@ EVENTS: Final = ("apple", "death_wall", "death_self", "death_starv", "win", "clo
 REWARD_VARIABLES: Final = {
     "snake_length": "length of the snake, in cells",
     "score": "apples eaten in this episode",
-    "hunger": "steps since the last apple",
+    "hunger": "steps since the last apple, 0 on eating",
     "starvation_limit": "hunger at which the snake starves, in steps",
     "grid_size": "width and height of the board, in cells",
     "distance_to_food": "moves from the head to the food after the step, as if nothing were in the "
