@@ -17,7 +17,6 @@ from pydantic import (
     BaseModel,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    ValidationInfo,
     ValidatorFunctionWrapHandler,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -57,22 +56,21 @@ class NumberOrFormula:
         self.ge = ge
         self.le = le
 
-    def _read(
-        self, value: Any, read_number: ValidatorFunctionWrapHandler, info: ValidationInfo
-    ) -> float | str:
-        if isinstance(value, str) and not _is_number(value):
-            try:
-                return Formula(value, self.variables).text
-            except FormulaError as error:
-                raise FormulaError(f"Reward {info.field_name!r}: {error}") from None
-        number: float = read_number(value)
-        return number
-
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.with_info_wrap_validator_function(
-            self._read,
+        event = handler.field_name
+
+        def read(value: Any, read_number: ValidatorFunctionWrapHandler) -> Any:
+            if not isinstance(value, str) or _is_number(value):
+                return read_number(value)
+            try:
+                return Formula(value, self.variables).text
+            except FormulaError as error:
+                raise FormulaError(f"Reward {event!r}: {error}") from None
+
+        return core_schema.no_info_wrap_validator_function(
+            read,
             core_schema.float_schema(ge=self.ge, le=self.le, allow_inf_nan=False),
             serialization=core_schema.simple_ser_schema("any"),
         )
