@@ -5,7 +5,8 @@ Every message says what came, what is allowed, and what to do next::
     RlplayError
     ├── ConfigError (ValueError)            an option or a value that a run cannot have
     │   ├── NetworkConfigError              a layer that cannot be built: names its index and field
-    │   └── WeightsMismatch                 weights of another network: names the layer
+    │   ├── WeightsMismatch                 weights of another network: names the layer
+    │   └── FormulaError                    a reward formula that cannot be used
     ├── UnknownName (LookupError)           a name that nobody registered
     │   ├── UnknownEnvironment
     │   ├── UnknownAlgorithm
@@ -32,6 +33,7 @@ __all__ = [
     "ContractError",
     "DamagedFile",
     "DeviceError",
+    "FormulaError",
     "InvalidName",
     "NetworkConfigError",
     "OutOfMemory",
@@ -64,6 +66,10 @@ class NetworkConfigError(ConfigError):
 
 class WeightsMismatch(ConfigError):
     """Weights of another network; the message names the layer."""
+
+
+class FormulaError(ConfigError):
+    """A reward formula that cannot be used; the message says what came and what is allowed."""
 
 
 class UnknownName(RlplayError, LookupError):

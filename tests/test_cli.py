@@ -19,6 +19,7 @@ from rlplay.cli.lab import copy_notebooks
 from rlplay.cli.library import text_frame
 from rlplay.config import RunConfig, get_default_config
 from rlplay.envs import ENV_REGISTRY, create_env
+from rlplay.envs.snake.config import REWARD_VARIABLES
 from rlplay.storage import StorageManager
 
 TINY = ["--steps", "2000", "--num-envs", "16", "--network", "8", "--env.grid-size", "4", "--quiet"]
@@ -89,6 +90,8 @@ def test_help_shows_range_unit_and_the_default_of_the_chosen_algorithm(capsys):
     assert "worth of a reward one step later (0 to 1;" in text
     assert f"default: {discount:g})" in text
     assert "(4 to 64; cells; default: 10)" in text
+    assert "eating an apple (-1000 to 1000 or a formula; reward; default: 1)" in text
+    assert f"The variables: {', '.join(REWARD_VARIABLES)}." in text
     assert text.index("dqn: learning") < text.index("with --algo ppo: learning")
 
 
@@ -115,6 +118,8 @@ def test_help_shows_range_unit_and_the_default_of_the_chosen_algorithm(capsys):
         (["--env.vision", "-1"], "env_config", "vision", -1),
         (["--reward.death-wall", "-2"], "reward_config", "death_wall", -2.0),
         (["--reward.step=-1e-3"], "reward_config", "step", -1e-3),
+        (["--reward.closer", "0.1 * hunger"], "reward_config", "closer", "0.1 * hunger"),
+        (["--reward.step=-hunger/100"], "reward_config", "step", "-hunger/100"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -214,6 +219,7 @@ def test_a_bad_file_is_one_clear_line(capsys, tmp_path, values, message):
         (["--import", "no_such_module"], "No module 'no_such_module'"),
         (["--grid-size", "8"], "Did you mean '--env.grid-size'"),
         (["--clip", "0.1", "--algo", "dqn"], "no option '--clip' with dqn on snake"),
+        (["--reward.closer", "scor * 2"], "no variable 'scor'. Did you mean 'score'?"),
         (["--learning-rate", "7"], "learning_rate = 7.0"),
         (["--learning-rate", "fast"], "learning_rate = 'fast'"),
         (["--seed", "1.5"], "seed = 1.5"),

@@ -18,6 +18,7 @@ from rlplay.agents import get_agent_spec, list_algorithms
 from rlplay.cli.words import add_import, import_modules, positive
 from rlplay.config import RunConfig, get_default_config, list_presets
 from rlplay.envs import ENV_REGISTRY, get_env_spec
+from rlplay.envs.rewards import NumberOrFormula, reward_variables
 from rlplay.errors import ConfigError, StorageError, nearest
 from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.training.run import train
@@ -39,6 +40,11 @@ Train an agent, and save the run in the models folder. Every option that is left
 that works well for this algorithm on this environment; a preset or a file changes several at once,
 and a flag has the last word.
 """
+_FORMULA_TEXT: Final = (
+    "A formula has numbers, variables, + - * / **, comparisons, and, or, not, ... if ... else ..., "
+    "min, max, abs, clip. One that begins with a minus needs the equals sign: "
+    "--reward.step=-hunger/100. The variables:"
+)
 _TRAIN_EXAMPLES: Final = """\
 examples:
   rlplay train --seconds 60
@@ -285,7 +291,9 @@ def _train_parser(base: RunConfig) -> argparse.ArgumentParser:
     agent, env = get_agent_spec(base.algo), get_env_spec(base.env_name)
     _add_part(parser, agent.name, "hyperparams", agent.hyperparameters, base)
     _add_part(parser, env.name, "env_config", env.config_model, base)
-    _add_part(parser, f"rewards of {env.name}", "reward_config", env.reward_model, base)
+    variables = ", ".join(reward_variables(env.reward_model))
+    about = f"{_FORMULA_TEXT} {variables}." if variables else None
+    _add_part(parser, f"rewards of {env.name}", "reward_config", env.reward_model, base, about)
     return parser
 
 
@@ -306,15 +314,22 @@ def _other_algorithms(base: RunConfig) -> str:
 
 
 def _add_part(
-    parser: argparse.ArgumentParser, title: str, part: str, model: type[BaseModel], base: RunConfig
+    parser: argparse.ArgumentParser,
+    title: str,
+    part: str,
+    model: type[BaseModel],
+    base: RunConfig,
+    about: str | None = None,
 ) -> None:
-    """Add the flags of one model, in the groups that its fields name."""
+    """Add the flags of one model, in the groups that its fields name; `about` heads the first."""
     groups: dict[str, argparse._ArgumentGroup] = {}
     values = getattr(base, part)
     for name, field in model.model_fields.items():
         group = str(_extra(field).get("group", ""))
         if group not in groups:
-            groups[group] = parser.add_argument_group(f"{title}: {group}" if group else title)
+            groups[group] = parser.add_argument_group(
+                f"{title}: {group}" if group else title, None if groups else about
+            )
         _add_option(groups[group], f"{part}.{name}", _PREFIXES[part] + name, field, values[name])
 
 
@@ -380,6 +395,8 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 def _explain(field: FieldInfo, value: Any) -> str:
     """Meaning, range, unit and default of an option, off its declaration."""
     facts = [_range(field), str(_extra(field).get("unit") or "")]
+    if any(isinstance(constraint, NumberOrFormula) for constraint in field.metadata):
+        facts[0] += " or a formula"
     if _extra(field).get("live"):
         facts.append("can change while it trains")
     facts.append(f"default: {_shown(value)}")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from rlplay.config import validated
+from rlplay.envs.rewards import EventRewards, reward_variables
 from rlplay.errors import ConfigError, ContractError
 
 __all__ = ["BaseEnvironment", "NoOptions", "VectorEnvironment", "check_environment"]
@@ -62,6 +63,7 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
         self.config = self.config_model() if config is None else config
         self.rewards = self.reward_model() if rewards is None else rewards
         self.render_mode = render_mode
+        self._event_rewards: EventRewards | None = None
 
     @classmethod
     def prepare(cls, say: Callable[[str], None]) -> None:
@@ -92,6 +94,7 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
             "rewards": self.reward_model.model_json_schema()["properties"]
             if self.reward_model.model_fields
             else {},
+            "reward_variables": reward_variables(self.reward_model),
             "observation": [],
             "actions": [],
             "events": list(self.event_names),
@@ -105,10 +108,39 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
             reward_config: Fields of the reward model.
 
         Raises:
-            ConfigError: For an unknown event or a value out of range.
+            ConfigError: For an unknown event, a value out of range, or a formula that cannot be
+                used (`FormulaError`).
         """
         changed = {**self.rewards.model_dump(), **reward_config}
         self.rewards = validated(self.reward_model, changed, f"Rewards of {type(self).__name__}")
+        self._event_rewards = None
+
+    def pay(self, *events: str, **variables: float) -> float:
+        """Add up what a step pays: its `step`, if it has one, and each event that happened in it.
+
+        Args:
+            *events: Names out of `event_names`.
+            **variables: After the step, each of the variables that the reward model declares for
+                formulas; and `hunger`, where it has `step_times_hunger`.
+
+        Returns:
+            The reward. An event whose formula has no value pays 0; see `take_reward_problem`.
+
+        Raises:
+            ContractError: For an event that does not exist, or a variable that is not given.
+        """
+        if self._event_rewards is None:
+            self._event_rewards = EventRewards(self.event_names, self.rewards)
+        return self._event_rewards.pay(events, variables)
+
+    def take_reward_problem(self) -> str | None:
+        """Say why a reward formula had no value since this was last called, and forget it.
+
+        Returns:
+            One sentence about the first time, with the formula and its variables on that board;
+            None when every formula had a value.
+        """
+        return None if self._event_rewards is None else self._event_rewards.take_problem()
 
     def get_state(self) -> dict[str, Any]:
         """Give everything that an exact continuation needs: plain arrays, numbers and strings.
@@ -167,6 +199,10 @@ class VectorEnvironment(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def set_rewards(self, reward_config: dict[str, Any]) -> None:
         """Change what events pay from the next step on; see `BaseEnvironment.set_rewards`."""
         raise NotImplementedError
+
+    def take_reward_problem(self) -> str | None:
+        """Say why a reward formula had no value; see `BaseEnvironment.take_reward_problem`."""
+        return None
 
     def render_state(self, board: int = 0) -> dict[str, Any]:
         """Give all that is needed to draw one board, JSON-serialisable."""

@@ -289,6 +289,11 @@ class Vectorised(VectorEnvironment):
         for env in self.envs:
             env.set_rewards(reward_config)
 
+    def take_reward_problem(self) -> str | None:
+        """Say why a reward formula had no value; see `BaseEnvironment.take_reward_problem`."""
+        problems = [env.take_reward_problem() for env in self.envs]
+        return next((problem for problem in problems if problem), None)
+
     def render_state(self, board: int = 0) -> dict[str, Any]:
         """Give all that is drawn of one board, JSON-serialisable."""
         return self.envs[board].render_state()

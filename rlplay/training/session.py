@@ -630,6 +630,7 @@ class _Trainer:
         self._save_error: BaseException | None = None  # of the last checkpoint
         self._snapshots: list[int] = []  # steps at which weights are still to be kept
         self._live_rewards = dict(config.reward_config)
+        self._problem = ""  # why training stands still, where it is not a person's wish
         self._notes = ""  # what a person should know for as long as the run lasts
         # Sums for the screen.
         self._scores: collections.deque[float] = collections.deque(maxlen=_RECENT)
@@ -855,6 +856,8 @@ class _Trainer:
             self._recorder.take(item)
             if isinstance(item, Move):
                 self._count(item)
+                if (problem := self._loop.env.take_reward_problem()) is not None:
+                    self._stand_still(problem)
                 if self._snapshots and item.total_steps >= self._snapshots[0]:
                     self._take_snapshot()
             else:
@@ -918,8 +921,23 @@ class _Trainer:
         self._hear_saver()
         self._publish(time.monotonic(), board=True)
 
+    def _stand_still(self, problem: str) -> None:
+        """Pause by ourselves, until a person has mended what is wrong."""
+        self._problem = self._message = problem
+        self._moves_left = 0
+        with self._session._lock:
+            if self._session._intent is not SessionState.RUNNING:
+                return
+            self._session._intent = SessionState.PAUSED
+        self.pause()
+
+    def _mended(self) -> None:
+        """Take back what was said of a problem."""
+        self._problem, self._message = "", self._notes
+
     def resume(self) -> None:
         """Go on."""
+        self._mended()
         self._moves_left = 0
         self._begin_stretch()
         self._set_state(SessionState.RUNNING)
@@ -945,6 +963,7 @@ class _Trainer:
         if part == "hyperparams":
             self._loop.agent.update_hyperparams(**new)
         else:
+            self._mended()
             self._live_rewards |= new
             self._loop.env.set_rewards(new)
         self._record(part, old, new)
@@ -1142,12 +1161,15 @@ class _Trainer:
             self._save_error = None
             if outcome.with_weights:
                 self._saved_at = time.time()
-            self._message = self._notes
+            self._message = self._problem or self._notes
             if outcome.held_up > _HELD_UP:
                 self._message = (
-                    f"Saving held training up for {1000 * outcome.held_up:.0f} ms, to copy "
-                    f"{outcome.size / 1e6:.0f} MB. {self._notes}"
-                ).strip()
+                    self._problem
+                    or (
+                        f"Saving held training up for {1000 * outcome.held_up:.0f} ms, to copy "
+                        f"{outcome.size / 1e6:.0f} MB. {self._notes}"
+                    ).strip()
+                )
 
     def _save_at_end(self) -> None:
         """Save all that a person needs to go on, and wait until it is on the disk.

@@ -318,7 +318,7 @@ def test_a_state_of_other_boards_is_refused():
 
 def test_events_and_facts_are_reported_for_whoever_pays():
     config, rewards = SnakeConfig(grid_size=5, max_steps=30), SnakeRewards(**VALUES)
-    boards = Boards(4, config)
+    boards = Boards(4, config, rewards)
     references = [ReferenceSnake(config, rewards, seed) for seed in range(4)]
     boards.start(np.arange(4), reseed=True)
     generator = np.random.default_rng(0)

@@ -601,3 +601,20 @@ def test_a_restored_loop_goes_on_exactly(make_config, algo, cut):
     assert equal(one, other)
     np.testing.assert_array_equal(straight.observations, second.observations)
     assert straight.episodes == second.episodes
+
+
+# Formulas ----------------------------------------------------------------------------------------
+
+
+def test_a_formula_without_a_value_pauses_the_session_until_it_is_mended(make_session):
+    session = make_session(total_steps=LONG, reward_config={"step": "1 / (hunger - 3)"})
+    session.start(max_speed=True)
+    until(lambda: session.state == "paused")
+    until(lambda: "1 / (hunger - 3)" in session.snapshot().message)
+    assert "hunger = 3" in session.snapshot().message
+    session.update_rewards(step="-0.001 * hunger")
+    session.resume()
+    before = session.snapshot().total_steps
+    until(lambda: session.snapshot().total_steps > before + 1_000)
+    assert session.state == "running"
+    assert session.snapshot().message == ""

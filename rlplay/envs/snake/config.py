@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["CLASSIC", "ENDINGS", "EVENTS", "SnakeConfig", "SnakeRewards"]
+from rlplay.envs.rewards import NumberOrFormula
+
+__all__ = ["CLASSIC", "ENDINGS", "EVENTS", "REWARD_VARIABLES", "SnakeConfig", "SnakeRewards"]
 
 #: How an episode can end; the order gives the codes.
 ENDINGS: Final = ("wall", "self", "starvation", "won", "truncated")
 #: What can happen in a step; each has a value in `SnakeRewards`.
 EVENTS: Final = ("apple", "death_wall", "death_self", "death_starv", "win", "closer", "farther")
+#: What a reward may depend on, as it stands after the step, with its meaning. Both distances are to
+#: the food that lay there when the step began, so they always exist: eating, also the last apple,
+#: leaves a distance of 0, and who dies has not moved.
+REWARD_VARIABLES: Final = {
+    "snake_length": "length of the snake, in cells",
+    "score": "apples eaten in this episode",
+    "hunger": "steps since the last apple, 0 on eating",
+    "starvation_limit": "hunger at which the snake starves, in steps",
+    "grid_size": "width and height of the board, in cells",
+    "distance_to_food": "moves from the head to the food after the step, as if nothing were in the "
+    "way; 0 on eating",
+    "previous_distance_to_food": "moves from the head to the same food before the step",
+    "steps": "steps since the episode began",
+    "free_cells": "cells of the board that the snake does not cover",
+}
 
 
 class SnakeConfig(BaseModel):
@@ -145,50 +162,44 @@ CLASSIC: Final[dict[str, Any]] = {
 }
 
 
+Worth: TypeAlias = Annotated[float | str, NumberOrFormula(REWARD_VARIABLES)]
+
+
 class SnakeRewards(BaseModel):
-    """What a step pays: `step`, plus the value of each event that happened in it."""
+    """What a step pays: `step`, plus the value of each event that happened in it.
+
+    A value is a number or a formula over `REWARD_VARIABLES`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    apple: float = Field(
+    apple: Worth = Field(
         default=1.0,
-        ge=-1000,
-        le=1000,
         description="eating an apple",
         json_schema_extra={"unit": "reward", "group": "goals"},
     )
-    win: float = Field(
+    win: Worth = Field(
         default=5.0,
-        ge=-1000,
-        le=1000,
         description="filling the whole board, on top of the last apple",
         json_schema_extra={"unit": "reward", "group": "goals"},
     )
-    death_wall: float = Field(
+    death_wall: Worth = Field(
         default=-1.0,
-        ge=-1000,
-        le=1000,
         description="leaving the board",
         json_schema_extra={"unit": "reward", "group": "deaths"},
     )
-    death_self: float = Field(
+    death_self: Worth = Field(
         default=-1.0,
-        ge=-1000,
-        le=1000,
         description="running into the own body",
         json_schema_extra={"unit": "reward", "group": "deaths"},
     )
-    death_starv: float = Field(
+    death_starv: Worth = Field(
         default=-0.5,
-        ge=-1000,
-        le=1000,
         description="starving",
         json_schema_extra={"unit": "reward", "group": "deaths"},
     )
-    step: float = Field(
+    step: Worth = Field(
         default=-0.001,
-        ge=-1000,
-        le=1000,
         description="every step",
         json_schema_extra={"unit": "reward", "group": "steps"},
     )
@@ -197,17 +208,13 @@ class SnakeRewards(BaseModel):
         description="multiply the value of a step by hunger + 1",
         json_schema_extra={"unit": "", "group": "steps"},
     )
-    closer: float = Field(
+    closer: Worth = Field(
         default=0.0,
-        ge=-1000,
-        le=1000,
         description="coming closer to the food (not paid on eating or dying)",
         json_schema_extra={"unit": "reward", "group": "steps"},
     )
-    farther: float = Field(
+    farther: Worth = Field(
         default=0.0,
-        ge=-1000,
-        le=1000,
         description="moving away from the food (not paid on eating or dying)",
         json_schema_extra={"unit": "reward", "group": "steps"},
     )

@@ -14,8 +14,14 @@ from pydantic import BaseModel
 
 from rlplay.config import validated
 from rlplay.envs.base import BaseEnvironment, VectorEnvironment
-from rlplay.envs.rewards import HUNGER_VALUE, event_values
-from rlplay.envs.snake.config import ENDINGS, EVENTS, SnakeConfig, SnakeRewards
+from rlplay.envs.rewards import EventRewards
+from rlplay.envs.snake.config import (
+    ENDINGS,
+    EVENTS,
+    REWARD_VARIABLES,
+    SnakeConfig,
+    SnakeRewards,
+)
 from rlplay.envs.snake.picture import draw
 from rlplay.envs.vector import checked_num_envs, checked_seed, episode_seeds
 from rlplay.errors import ConfigError, ContractError
@@ -29,18 +35,6 @@ __all__ = ["ACTION_NAMES", "DIRECTIONS", "SnakeEnv", "SnakeVectorEnv"]
 ACTION_NAMES: Final = ("straight", "turn right", "turn left")
 #: In the order of the codes: a turn to the right adds one.
 DIRECTIONS: Final = ("up", "right", "down", "left")
-#: The variables that a reward may depend on, with their meaning.
-REWARD_VARIABLES: Final = {
-    "snake_length": "length of the snake, in cells",
-    "score": "apples eaten in this episode",
-    "hunger": "steps since the last apple",
-    "starvation_limit": "hunger at which the snake starves, in steps",
-    "grid_size": "width and height of the board, in cells",
-    "distance_to_food": "moves from the head to the food after the step",
-    "previous_distance_to_food": "moves from the head to the food before the step",
-    "steps": "steps since the episode began",
-    "free_cells": "cells of the board that the snake does not cover",
-}
 
 #: `death_reason` of each ending's code; the last row answers code -1, not ended.
 _DEATH_REASONS: Final = np.array(
@@ -93,9 +87,10 @@ class Boards:
     Args:
         num_boards: How many.
         config: The options of snake.
+        rewards: The values of the events.
     """
 
-    def __init__(self, num_boards: int, config: SnakeConfig) -> None:
+    def __init__(self, num_boards: int, config: SnakeConfig, rewards: SnakeRewards) -> None:
         from rlplay.envs.compiled import machine_code
         from rlplay.envs.snake import kernels, observation, rules
 
@@ -132,7 +127,7 @@ class Boards:
         self._arrays = (self.records, self.grids, self.trails, settings, layout, offsets, stamps)
         # Two sets in turn: what a step returned stays as it is during the next step.
         self._outputs = [Outputs(num_boards, self.observation_size) for _ in range(2)]
-        self.values = np.zeros(HUNGER_VALUE + 1)
+        self.set_rewards(rewards)
 
         outputs = self._outputs[0]
         numbers = np.zeros(num_boards, np.int64)
@@ -145,9 +140,13 @@ class Boards:
             True,
             *self._arrays,
             *outputs.of_step,
-            self.values,
+            self.rewards.numbers,
             outputs.rewards,
         )
+
+    def set_rewards(self, rewards: SnakeRewards) -> None:
+        """Change what events pay from the next step on."""
+        self.rewards = EventRewards(EVENTS, rewards)
 
     def start(self, episode_seeds: NDArray[np.int64], *, reseed: bool) -> Outputs:
         """Begin an episode on every board.
@@ -186,7 +185,12 @@ class Boards:
         array = np.ascontiguousarray(array, np.int64)
         outputs = self._outputs[-1]
         num_ended = self._step_boards(
-            array, autoreset, *self._arrays, *outputs.of_step, self.values, outputs.rewards
+            array,
+            autoreset,
+            *self._arrays,
+            *outputs.of_step,
+            self.rewards.numbers,
+            outputs.rewards,
         )
         if num_ended < 0:
             board = -1 - num_ended
@@ -196,7 +200,24 @@ class Boards:
             )
         self._outputs.reverse()
         outputs.num_ended = num_ended
+        if self.rewards.has_formulas:
+            self.rewards.add_formulas(outputs.rewards, outputs.events, self._variables(outputs))
         return outputs
+
+    def _variables(self, outputs: Outputs) -> dict[str, ArrayLike]:
+        """Give `REWARD_VARIABLES` as they stood at the end of the step."""
+        facts, config = outputs.facts, self.config
+        return {
+            "snake_length": facts["length"],
+            "score": facts["score"],
+            "hunger": facts["hunger"],
+            "starvation_limit": config.resolved_starvation_limit,
+            "grid_size": config.grid_size,
+            "distance_to_food": facts["distance"],
+            "previous_distance_to_food": facts["previous_distance"],
+            "steps": facts["steps"],
+            "free_cells": config.grid_size**2 - facts["length"],
+        }
 
     def body(self, board: int) -> list[tuple[int, int]]:
         """List the (x, y) of a snake's cells, head first."""
@@ -306,8 +327,7 @@ class SnakeEnv(BaseEnvironment):
         render_mode: str | None = None,
     ) -> None:
         super().__init__(config, rewards, render_mode=render_mode)
-        self._boards = Boards(1, self.config)
-        self._boards.values[:] = event_values(EVENTS, self.rewards)
+        self._boards = Boards(1, self.config, self.rewards)
         self._has_stream = False
         self.observation_space = self._boards.observation_space()
         self.action_space = spaces.Discrete(len(ACTION_NAMES))
@@ -414,7 +434,11 @@ class SnakeEnv(BaseEnvironment):
     def set_rewards(self, reward_config: dict[str, Any]) -> None:
         """Change what events pay from the next step on; see `BaseEnvironment.set_rewards`."""
         super().set_rewards(reward_config)
-        self._boards.values[:] = event_values(EVENTS, self.rewards)
+        self._boards.set_rewards(self.rewards)
+
+    def take_reward_problem(self) -> str | None:
+        """Say why a reward formula had no value; see `BaseEnvironment.take_reward_problem`."""
+        return self._boards.rewards.take_problem()
 
     def render_state(self) -> dict[str, Any]:
         """Give all that a board needs to draw one frame, JSON-serialisable."""
@@ -474,8 +498,7 @@ class SnakeVectorEnv(VectorEnvironment):
         self.num_envs = num_envs = checked_num_envs(num_envs)
         self.config = SnakeConfig() if config is None else config
         self.rewards = SnakeRewards() if rewards is None else rewards
-        self._boards = Boards(num_envs, self.config)
-        self._boards.values[:] = event_values(EVENTS, self.rewards)
+        self._boards = Boards(num_envs, self.config, self.rewards)
         self._running = False
         self.single_observation_space = self._boards.observation_space()
         self.single_action_space = spaces.Discrete(len(ACTION_NAMES))
@@ -565,11 +588,16 @@ class SnakeVectorEnv(VectorEnvironment):
             reward_config: Fields of `SnakeRewards`.
 
         Raises:
-            ConfigError: For an unknown event or a value out of range.
+            ConfigError: For an unknown event, a value out of range, or a formula that cannot be
+                used (`FormulaError`).
         """
         changed = {**self.rewards.model_dump(), **reward_config}
         self.rewards = validated(SnakeRewards, changed, "Rewards of snake")
-        self._boards.values[:] = event_values(EVENTS, self.rewards)
+        self._boards.set_rewards(self.rewards)
+
+    def take_reward_problem(self) -> str | None:
+        """Say why a reward formula had no value; see `BaseEnvironment.take_reward_problem`."""
+        return self._boards.rewards.take_problem()
 
     def render_state(self, board: int = 0) -> dict[str, Any]:
         """Give all that is drawn of one board, JSON-serialisable."""
