@@ -9,13 +9,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,10 +28,13 @@ __all__ = [
     "JsonLines",
     "append_lines",
     "check_id",
+    "creating",
     "disk",
     "explained",
     "inside",
+    "is_reserved",
     "make_folders",
+    "parse_json",
     "read_bytes",
     "read_json",
     "read_jsonl",
@@ -191,12 +195,17 @@ def check_id(value: object, what: str = "run id") -> str:
         raise InvalidName(
             f"{value!r} is no {what}. Allowed: {_ALLOWED}. `rlplay runs` lists what there is."
         )
-    if value in _DEVICES:
+    if is_reserved(value):
         raise InvalidName(
             f"{value!r} is no {what}: Windows reserves this name for a device. Allowed: "
             f"{_ALLOWED}, as in {value + '-1'!r}."
         )
     return value
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows takes a file's name for a device, as in "nul", "COM1.txt" and "aux "."""
+    return name.partition(".")[0].strip().lower() in _DEVICES
 
 
 def slug(env_name: object) -> str:
@@ -336,6 +345,30 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def creating(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Write a file piece by piece, in a folder that comes into place when all of it is whole.
+
+    Its content is on the disk when the block ends.
+
+    Args:
+        path: The file; its folder must exist.
+
+    Yields:
+        What takes the next piece.
+
+    Raises:
+        StorageError: When it cannot be written.
+    """
+    with explained("write", path):
+        descriptor = disk.create(path)
+        try:
+            yield lambda data: _write_all(descriptor, data)
+            disk.sync(descriptor)
+        finally:
+            disk.close(descriptor)
+
+
+@contextmanager
 def _removed_on_error(path: Path) -> Iterator[None]:
     """Leave nothing half-written behind."""
     try:
@@ -398,6 +431,54 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
 
 
+#: How deep the JSON of our files may nest; what is deeper trips programs that walk it.
+_MAX_DEPTH = 32
+
+
+def parse_json(data: bytes) -> Any:
+    """Read JSON that anybody may have made: what it gives can be walked, stored and reckoned with.
+
+    Args:
+        data: The whole text, in UTF-8.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: For anything but JSON, a key that comes twice, nesting deeper than 32 levels,
+            a number that is not finite or beyond 64 bits, and text that no file can hold.
+    """
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=_unique_keys)
+    except RecursionError:
+        raise ValueError(f"it nests deeper than {_MAX_DEPTH} levels") from None
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, str):
+            item.encode()  # half a surrogate pair is a ValueError
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                raise ValueError(f"it has the number {item}, which is not finite")
+        elif isinstance(item, int):
+            if not -(2**63) <= item < 2**64:
+                raise ValueError("it has a whole number beyond 64 bits")
+        elif isinstance(item, dict | list):
+            if depth > _MAX_DEPTH:
+                raise ValueError(f"it nests deeper than {_MAX_DEPTH} levels")
+            below = item if isinstance(item, list) else (*item.keys(), *item.values())
+            waiting += [(part, depth + 1) for part in below]
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Readers differ on which of two equal keys counts, so that a check may see another value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a file that holds one JSON object.
 
@@ -407,8 +488,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     data = read_bytes(path)
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(data)
+    except ValueError as error:
         raise DamagedFile(
             f"{path} is damaged: {error}. Put back a copy of it, or delete the folder around it."
         ) from error
