@@ -18,6 +18,7 @@ Every message says what came, what is allowed, and what to do next::
         ├── InvalidName                     an id or path that could leave the models folder
         ├── RunNotFound
         ├── RunBusy                         another session writes this run
+        ├── ArchiveError                    a run that cannot be exported or imported
         └── DamagedFile                     a file whose content is not what was saved
 """
 
@@ -27,6 +28,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ArchiveError",
     "ConfigError",
     "ContractError",
     "DamagedFile",
@@ -110,6 +112,10 @@ class RunNotFound(StorageError, LookupError):
 
 class RunBusy(StorageError):
     """Another session writes this run."""
+
+
+class ArchiveError(StorageError):
+    """A run that cannot be exported, or an archive that cannot be imported."""
 
 
 class DamagedFile(StorageError):
