@@ -265,11 +265,11 @@ def write_archive(
                 if (data := _read_file(file)) is not None:
                     name = f"{_REPLAYS}/{file.name}"
                     _check_replay(name, data, config, allowed)
-                    # Many equal moves shrink by more than an import takes of a large file.
-                    writer.add(name, [data], shrink=len(data) <= _MB)
+                    writer.add(name, [data], shrink=_may_shrink([data]))
             for name in (_METRICS, _EVENTS):
                 if (file := inside(folder, name)).is_file():
-                    writer.add(name, _whole_lines(name, file))
+                    shrink = _may_shrink(_pieces(file))
+                    writer.add(name, _whole_lines(name, file), shrink=shrink)
             writer.finish()
     except _Refused as refused:
         raise _archive_error(doing, refused, "Nothing was written.") from refused
@@ -304,7 +304,7 @@ class _Writer:
         self._size = 0
 
     def add(self, name: str, chunks: Iterable[bytes], *, shrink: bool = True) -> None:
-        """Write a member piece by piece, compressed where it would shrink."""
+        """Write a member piece by piece, compressed or as it is."""
         limit = _limit(name)
         if limit is None:
             raise _Refused(f"{name} is no name of a file that goes into an archive")
@@ -366,6 +366,27 @@ def _read_file(file: Path) -> bytes | None:
             return file.read_bytes()
         except FileNotFoundError:
             return None
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    """Read a file piece by piece."""
+    with explained("read", file), file.open("rb") as content:
+        while chunk := content.read(_CHUNK):
+            yield chunk
+
+
+def _may_shrink(chunks: Iterable[bytes]) -> bool:
+    """Whether something may be compressed: many equal moves or lines would look like a bomb.
+
+    Half of what an import takes leaves room for what a file grows by meanwhile.
+    """
+    compressor = zlib.compressobj()
+    size = packed = 0
+    for chunk in chunks:
+        size += len(chunk)
+        packed += len(compressor.compress(chunk))
+    packed += len(compressor.flush())
+    return 2 * size <= _MB or 2 * size <= _MAX_RATIO * packed
 
 
 def _whole_lines(name: str, file: Path) -> Iterator[bytes]:

@@ -306,16 +306,19 @@ def test_torn_lines_stay_behind(library, tmp_path):
     assert (library.get_run_path(*run) / "metrics.jsonl").read_bytes() == whole * 2
 
 
-def test_many_equal_moves_are_no_bomb(trained, library, tmp_path):
+def test_many_equal_moves_and_lines_are_no_bomb(trained, library, tmp_path):
     run_id = library.create_run(get_default_config())
+    line = {"episode": 1, "episodes": 1, "steps": 9, "score": 1.0, "best_score": 1.0}
+    library.append_metrics("snake", run_id, [line] * 15_000)
     (first, *_) = trained.storage.list_replays("snake", "origin-1")
     replay = trained.storage.load_replay("snake", "origin-1", first["replay_id"])
-    length = 1_500_000
+    length = 1_100_000
     library.save_replay(
         replay.model_copy(update={"run_id": run_id, "actions": (0,) * length, "length": length})
     )
     run = library.import_run(library.export_run("snake", run_id, tmp_path))
     assert library.load_replay(*run, replay.replay_id).length == length
+    assert len(library.load_metrics(*run)) == 15_000
 
 
 def spoil_replay(run: Path):
