@@ -20,6 +20,7 @@ Every message says what came, what is allowed, and what to do next::
         ├── InvalidName                     an id or path that could leave the models folder
         ├── RunNotFound
         ├── RunBusy                         another session writes this run
+        ├── ArchiveError                    a run that cannot be exported or imported
         └── DamagedFile                     a file whose content is not what was saved
 """
 
@@ -29,6 +30,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ArchiveError",
     "ConfigError",
     "ContractError",
     "DamagedFile",
@@ -122,6 +124,10 @@ class RunNotFound(StorageError, LookupError):
 
 class RunBusy(StorageError):
     """Another session writes this run."""
+
+
+class ArchiveError(StorageError):
+    """A run that cannot be exported, or an archive that cannot be imported."""
 
 
 class DamagedFile(StorageError):

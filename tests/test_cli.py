@@ -338,6 +338,41 @@ def test_replay_without_an_id_is_the_best_one(trained, capsys, monkeypatch):
     assert f"score {best:g}, " in capsys.readouterr().out.splitlines()[-1]
 
 
+def test_export_and_import(trained, capsys, monkeypatch, models_folder, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    assert main(["export", trained.run_id]) == 0
+    assert f"exported to {tmp_path / 'tiny-1.zip'}" in capsys.readouterr().out
+    assert main(["export", trained.run_id, "other.zip", "--env", "snake"]) == 0
+    capsys.readouterr()
+    assert "must end in '.zip'" in fails(capsys, "export", trained.run_id, "thesis.docx")
+    assert "No run 'tiny-2'" in fails(capsys, "export", "tiny-2")
+
+    monkeypatch.setenv("RLPLAY_MODELS", str(models_folder))
+    assert main(["import", "other.zip"]) == 0
+    run_id, _, where = capsys.readouterr().out.strip().partition(": imported to ")
+    assert where == str(models_folder / "snake" / run_id)
+    assert main(["evaluate", run_id, "--episodes", "2"]) == 0
+    assert main(["replay", run_id]) == 0
+    capsys.readouterr()
+    (tmp_path / "other.zip").write_bytes(b"no zip")
+    assert "it is no zip file" in fails(capsys, "import", "other.zip")
+    assert "there is no such file" in fails(capsys, "import", "none.zip")
+
+
+def test_a_terminal_obeys_no_name(trained, capsys, monkeypatch):
+    """Whoever named an imported run could write more than a name."""
+    monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
+    storage = StorageManager(trained.folder)
+    storage.rename_run("snake", trained.run_id, "\x1b[2Jgone\x9b")
+    try:
+        assert main(["runs"]) == 0
+        assert "\x1b" not in (output := capsys.readouterr().out)
+        assert "[2Jgone" in output
+    finally:
+        storage.rename_run("snake", trained.run_id, "tiny")
+
+
 def test_replay_on_a_terminal_draws_in_place(trained, capsys, monkeypatch):
     monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)

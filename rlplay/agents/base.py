@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from rlplay.agents.networks import describe_network
 from rlplay.config import RunConfig, validated
 from rlplay.device import choose_precision, explain_out_of_memory, get_device
 from rlplay.errors import (
@@ -171,6 +172,34 @@ class Agent(abc.ABC):
             WeightsMismatch: When they are of another network; the own weights are as they were.
         """
 
+    @classmethod
+    def describe_weights(
+        cls,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> dict[str, torch.Tensor]:
+        """Say which weights `save` writes for a config, at the cost of none of them.
+
+        What somebody else's archive brings is compared with this before anything is built.
+
+        Args:
+            config: The run's config.
+            observation_space: Space of one environment's observation.
+            action_space: Space of one environment's action.
+
+        Returns:
+            Tensors by name, of which shape and dtype count; on the "meta" device they have no
+            content.
+
+        Raises:
+            ContractError: When the algorithm does not say.
+        """
+        raise ContractError(
+            f"{cls.__name__} does not say which weights it saves. Write describe_weights to let "
+            "its runs be exported and imported."
+        )
+
     def save(self, file: str | Path | IO[bytes]) -> None:
         """Write the weights as a PyTorch state dict.
 
@@ -253,25 +282,36 @@ class TorchAgent(Agent):
     ) -> None:
         """Resolve the device and the generators; the subclass builds its network."""
         super().__init__(config, observation_space, action_space)
-        if (
-            not isinstance(observation_space, gymnasium.spaces.Box)
-            or len(observation_space.shape) != 1
-        ):
-            raise ContractError(
-                f"{config.algo!r} needs observations that are flat vectors (a Box of one "
-                f"dimension), not {observation_space}. Flatten them in the environment."
-            )
-        if not isinstance(action_space, gymnasium.spaces.Discrete):
-            raise ContractError(
-                f"{config.algo!r} needs a Discrete action space, not {action_space}."
-            )
-        self.observation_size = int(observation_space.shape[0])
-        self.num_actions = int(action_space.n)
+        self.observation_size, self.num_actions = _sizes(config, observation_space, action_space)
+        self.num_outputs = self.count_outputs(config, self.num_actions)
         self.device = get_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
         seeds = split_seed(config.seed)
         self.weights_generator = torch.Generator().manual_seed(seeds.torch)
         self.generator = torch.Generator().manual_seed(seeds.agent)
+
+    @classmethod
+    def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
+        """Say how many numbers the network gives for one observation: one for each action.
+
+        Args:
+            config: The run's config.
+            num_actions: Actions of the environment.
+        """
+        return num_actions
+
+    @classmethod
+    def describe_weights(
+        cls,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> dict[str, torch.Tensor]:
+        """Say it of a network that `build_network` gives; see `Agent.describe_weights`."""
+        observation_size, num_actions = _sizes(config, observation_space, action_space)
+        return describe_network(
+            observation_size, cls.count_outputs(config, num_actions), config.network_config
+        )
 
     def _autocast(self) -> torch.autocast:
         """Matrix products in the run's precision; what is computed outside stays in float32."""
@@ -369,6 +409,26 @@ def check_weights(
             f"These weights do not fit this network: it has no {unknown[0]!r}; its last layer is "
             f"layer {len(layers) - 1}. Take the layers of the run that they come from."
         )
+
+
+def _sizes(
+    config: RunConfig,
+    observation_space: gymnasium.Space[Any],
+    action_space: gymnasium.Space[Any],
+) -> tuple[int, int]:
+    """Give the length of an observation and the number of actions.
+
+    Raises:
+        ContractError: For spaces that a network of dense layers cannot take.
+    """
+    if not isinstance(observation_space, gymnasium.spaces.Box) or len(observation_space.shape) != 1:
+        raise ContractError(
+            f"{config.algo!r} needs observations that are flat vectors (a Box of one "
+            f"dimension), not {observation_space}. Flatten them in the environment."
+        )
+    if not isinstance(action_space, gymnasium.spaces.Discrete):
+        raise ContractError(f"{config.algo!r} needs a Discrete action space, not {action_space}.")
+    return int(observation_space.shape[0]), int(action_space.n)
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> str:

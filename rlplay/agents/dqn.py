@@ -218,7 +218,7 @@ class DQN(TorchAgent):
         with explain_out_of_memory(config):
             self.network = build_network(
                 self.observation_size,
-                self.num_actions + (1 if options.dueling else 0),
+                self.num_outputs,
                 config.network_config,
                 self.weights_generator,
             ).to(self.device)
@@ -242,6 +242,11 @@ class DQN(TorchAgent):
         self._moves = 0
         self._updates = 0
         self._due = 0
+
+    @classmethod
+    def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
+        """One for each action, and the value where the network is dueling."""
+        return num_actions + (1 if config.hyperparams["dueling"] else 0)
 
     # Acting ------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ __all__ = [
     "NetworkConfig",
     "build_network",
     "count_parameters",
+    "describe_network",
     "register_activation",
 ]
 
@@ -144,6 +145,46 @@ def build_network(
     Raises:
         NetworkConfigError: For a layer that cannot be built.
     """
+    chosen = generator or torch.Generator().manual_seed(0)
+
+    def dense(inputs: int, outputs: int, gain: float) -> nn.Linear:
+        return _dense(inputs, outputs, gain, chosen)
+
+    return _stack(input_size, output_size, network_config, dense, output_gain)
+
+
+def describe_network(
+    input_size: int, output_size: int, network_config: NetworkConfig | dict[str, Any]
+) -> dict[str, torch.Tensor]:
+    """Say which weights `build_network` gives, at the cost of none of them.
+
+    Args:
+        input_size: Length of an observation vector, 1 or more.
+        output_size: Length of the output vector, 1 or more.
+        network_config: The hidden layers.
+
+    Returns:
+        The state dict; the weights of its layers are on the "meta" device, where a tensor has
+        shape and dtype but no content.
+
+    Raises:
+        NetworkConfigError: For a layer that cannot be built.
+    """
+
+    def dense(inputs: int, outputs: int, _: float) -> nn.Linear:
+        return nn.Linear(inputs, outputs, device="meta")
+
+    return dict(_stack(input_size, output_size, network_config, dense).state_dict())
+
+
+def _stack(
+    input_size: int,
+    output_size: int,
+    network_config: NetworkConfig | dict[str, Any],
+    dense: Callable[[int, int, float], nn.Linear],
+    output_gain: float = 1.0,
+) -> nn.Sequential:
+    """Put the layers together; `dense` makes one of inputs, outputs and gain."""
     if isinstance(network_config, NetworkConfig):
         config = network_config
     else:
@@ -154,14 +195,13 @@ def build_network(
         raise NetworkConfigError(
             f"Network: sizes must be 1 or more, not {input_size} in and {output_size} out."
         )
-    generator = generator or torch.Generator().manual_seed(0)
     modules: list[nn.Module] = []
     size = input_size
     for layer in config.layers:
         make_activation, gain = ACTIVATIONS[layer.activation]
-        modules += [_dense(size, layer.units, gain, generator), make_activation()]
+        modules += [dense(size, layer.units, gain), make_activation()]
         size = layer.units
-    modules.append(_dense(size, output_size, output_gain, generator))
+    modules.append(dense(size, output_size, output_gain))
     return nn.Sequential(*modules)
 
 

@@ -180,7 +180,7 @@ class PPO(TorchAgent):
         with explain_out_of_memory(config):
             network = build_network(
                 self.observation_size,
-                self.num_actions + 1,  # logits, then the value
+                self.num_outputs,
                 config.network_config,
                 self.weights_generator,
             )
@@ -207,6 +207,11 @@ class PPO(TorchAgent):
         self._returns = torch.zeros(size)
         self._explained_variance = 0.0
         self._batch: tuple[torch.Tensor, ...] | None = None
+
+    @classmethod
+    def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
+        """The logits, then the value."""
+        return num_actions + 1
 
     # Acting ------------------------------------------------------------------------------------
 

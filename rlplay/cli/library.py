@@ -1,4 +1,4 @@
-"""``rlplay evaluate``, ``runs`` and ``replay``: what can be done with saved runs."""
+"""``rlplay evaluate``, ``runs``, ``replay``, ``export`` and ``import``: what is done with runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rlplay.cli.words import Commands, add_command, add_import, import_modules, positive
+from rlplay.cli.words import Commands, add_command, add_import, import_modules, positive, printable
 from rlplay.errors import DamagedFile, RunNotFound
 from rlplay.evaluation import evaluate, load_agent
 from rlplay.storage import Replay, StorageManager, get_storage_manager
@@ -82,6 +82,30 @@ def add_commands(commands: Commands) -> None:
         metavar="N",
         help="show each N-th step only in a GIF or a video (default: %(default)s)",
     )
+
+    exporting = add_command(
+        commands,
+        "export",
+        _export,
+        "Write a run as one zip, to be handed to somebody else.",
+    )
+    _add_run(exporting)
+    exporting.add_argument(
+        "path",
+        nargs="?",
+        default=".",
+        metavar="PATH",
+        help="a name that ends in .zip, or a folder (default: the working folder)",
+    )
+
+    importing = add_command(
+        commands,
+        "import",
+        _import,
+        "Take in a run that somebody exported, without trusting them.",
+    )
+    importing.add_argument("file", metavar="FILE", help="the zip that `rlplay export` wrote")
+    add_import(importing)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +199,7 @@ def _runs(arguments: argparse.Namespace) -> int:
 
 def _print_table(rows: Sequence[tuple[str, ...]], right: Sequence[int] = ()) -> None:
     """Print rows in columns as wide as their widest cell, without empty columns."""
+    rows = [tuple(map(printable, row)) for row in rows]
     columns = [index for index in range(len(rows[0])) if any(row[index] for row in rows[1:])]
     widths = {index: max(len(row[index]) for row in rows) for index in columns}
     for row in rows:
@@ -229,10 +254,10 @@ def _replay(arguments: argparse.Namespace) -> int:
     check = replay.verify()
     print(
         f"Replay {replay.replay_id} of episode {replay.episode:,}: score {replay.score:g}, "
-        f"{replay.length:,} steps, {replay.ending}."
+        f"{replay.length:,} steps, {printable(replay.ending)}."
     )
     if not check:
-        print(f"rlplay: Played again: {check}.", file=sys.stderr)
+        print(f"rlplay: Played again: {printable(str(check))}.", file=sys.stderr)
         return 2
     return 0
 
@@ -279,6 +304,23 @@ def _show(replay: Replay, fps: float) -> None:
         lines = text.replace("\n", "\x1b[K\n")
         print(f"{begin}{lines}\x1b[K\n\x1b[J", end="", flush=True)
         time.sleep(1 / fps)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    import_modules(arguments.imports)
+    storage = get_storage_manager()
+    env_name = arguments.env or storage.find_run(arguments.run_id)
+    path = storage.export_run(env_name, arguments.run_id, arguments.path)
+    print(f"{arguments.run_id}: exported to {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    import_modules(arguments.imports)
+    storage = get_storage_manager()
+    run = storage.import_run(arguments.file)
+    print(f"{run.run_id}: imported to {storage.get_run_path(*run)}")
+    return 0
 
 
 def text_frame(state: dict[str, Any]) -> str:

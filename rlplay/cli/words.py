@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from rlplay.errors import ConfigError
 
-__all__ = ["Commands", "add_command", "add_import", "import_modules", "positive"]
+__all__ = ["Commands", "add_command", "add_import", "import_modules", "positive", "printable"]
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -60,3 +60,8 @@ def positive(text: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
+
+
+def printable(text: str) -> str:
+    """Let a text pass that anybody may have written, without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "�" for character in text)

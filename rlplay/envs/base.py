@@ -73,6 +73,22 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
             say: Called with what a person should know while it takes; not called otherwise.
         """
 
+    @classmethod
+    def get_spaces(cls, config: BaseModel) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+        """Give the spaces of observations and actions that an environment of these options has.
+
+        An environment that takes long to make, or compiles, answers without being made.
+
+        Args:
+            config: The options, an instance of the registered config model.
+
+        Returns:
+            The space of observations and that of actions.
+        """
+        env = cls(config)
+        env.close()
+        return env.observation_space, env.action_space
+
     @abstractmethod
     def render_state(self) -> dict[str, Any]:
         """Give all that a board needs to draw one frame, JSON-serialisable."""
@@ -278,6 +294,13 @@ class _Check:
                 f"{name} is {space!r}; set a gymnasium space in the constructor",
             ):
                 return
+        owner = next(cls for cls in type(env).__mro__ if "get_spaces" in vars(cls))
+        if owner is not BaseEnvironment:
+            self.promise(
+                type(env).get_spaces(env.config) == (env.observation_space, env.action_space),
+                "get_spaces gives the spaces that an environment of these options has",
+                "get_spaces gave other spaces than an environment of these options has",
+            )
         try:
             first = self._play(env, 7, num_steps)
             again = self._play(env, 7, num_steps)

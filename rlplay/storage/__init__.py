@@ -1,10 +1,16 @@
 """What must survive a restart: the library of runs."""
 
-from rlplay.storage.manager import StorageManager, find_root, get_storage_manager
+from rlplay.storage.manager import (
+    ImportedRun,
+    StorageManager,
+    find_root,
+    get_storage_manager,
+)
 from rlplay.storage.replay import Frames, Replay, ReplayCheck
 
 __all__ = [
     "Frames",
+    "ImportedRun",
     "Replay",
     "ReplayCheck",
     "StorageManager",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import sys
@@ -27,12 +28,15 @@ __all__ = [
     "JsonLines",
     "append_lines",
     "check_id",
+    "creating",
     "cut",
     "digest",
     "disk",
     "explained",
     "inside",
+    "is_reserved",
     "make_folders",
+    "parse_json",
     "read_bytes",
     "read_json",
     "read_jsonl",
@@ -194,12 +198,17 @@ def check_id(value: object, what: str = "run id") -> str:
         raise InvalidName(
             f"{value!r} is no {what}. Allowed: {_ALLOWED}. `rlplay runs` lists what there is."
         )
-    if value in _DEVICES:
+    if is_reserved(value):
         raise InvalidName(
             f"{value!r} is no {what}: Windows reserves this name for a device. Allowed: "
             f"{_ALLOWED}, as in {value + '-1'!r}."
         )
     return value
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows takes a file's name for a device, as in "nul", "COM1.txt" and "aux "."""
+    return name.partition(".")[0].strip().lower() in _DEVICES
 
 
 def slug(env_name: object) -> str:
@@ -318,12 +327,8 @@ def writing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
     # One name for each writer, so that two of them never write into the same file.
     beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     with explained("write", path), _removed_on_error(beside):
-        descriptor = disk.create(beside)
-        try:
-            yield lambda data: _write_all(descriptor, data)
-            disk.sync(descriptor)
-        finally:
-            disk.close(descriptor)
+        with _pieces(beside) as write:
+            yield write
         disk.replace(beside, path)
         disk.sync_folder(path.parent)
 
@@ -362,6 +367,36 @@ def replacing(path: Path) -> Iterator[Path]:
         disk.sync_file(beside)
         disk.replace(beside, path)
         disk.sync_folder(path.parent)
+
+
+@contextmanager
+def creating(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
+    """Write a file piece by piece, in a folder that comes into place when all of it is whole.
+
+    Its content is on the disk when the block ends.
+
+    Args:
+        path: The file; its folder must exist.
+
+    Yields:
+        What takes the next piece.
+
+    Raises:
+        StorageError: When it cannot be written.
+    """
+    with explained("write", path), _pieces(path) as write:
+        yield write
+
+
+@contextmanager
+def _pieces(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
+    """Give what writes into a file, whose content is on the disk when the block ends."""
+    descriptor = disk.create(path)
+    try:
+        yield lambda data: _write_all(descriptor, data)
+        disk.sync(descriptor)
+    finally:
+        disk.close(descriptor)
 
 
 @contextmanager
@@ -427,6 +462,54 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
 
 
+#: How deep the JSON of our files may nest; what is deeper trips programs that walk it.
+_MAX_DEPTH = 32
+
+
+def parse_json(data: bytes) -> Any:
+    """Read JSON that anybody may have made: what it gives can be walked, stored and reckoned with.
+
+    Args:
+        data: The whole text, in UTF-8.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: For anything but JSON, a key that comes twice, nesting deeper than 32 levels,
+            a number that is not finite or beyond 64 bits, and text that no file can hold.
+    """
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=_unique_keys)
+    except RecursionError:
+        raise ValueError(f"it nests deeper than {_MAX_DEPTH} levels") from None
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, str):
+            item.encode()  # half a surrogate pair is a ValueError
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                raise ValueError(f"it has the number {item}, which is not finite")
+        elif isinstance(item, int):
+            if not -(2**63) <= item < 2**64:
+                raise ValueError("it has a whole number beyond 64 bits")
+        elif isinstance(item, dict | list):
+            if depth > _MAX_DEPTH:
+                raise ValueError(f"it nests deeper than {_MAX_DEPTH} levels")
+            below = item if isinstance(item, list) else (*item.keys(), *item.values())
+            waiting += [(part, depth + 1) for part in below]
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Readers differ on which of two equal keys counts, so that a check may see another value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a file that holds one JSON object.
 
@@ -436,8 +519,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     data = read_bytes(path)
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(data)
+    except ValueError as error:
         raise DamagedFile(
             f"{path} is damaged: {error}. Put back a copy of it, or delete the folder around it."
         ) from error

@@ -14,12 +14,15 @@ import platform
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rlplay.config import RunConfig, validated
 from rlplay.envs import get_env_spec
@@ -32,11 +35,19 @@ from rlplay.errors import (
     nearest,
 )
 from rlplay.storage import files
+from rlplay.storage.archive import open_archive, refusing, write_archive
 from rlplay.storage.checkpoint import Checkpoints, Entry, Packed, read_arrays, write_arrays
 from rlplay.storage.files import check_id, explained, inside, slug
 from rlplay.storage.replay import Replay
 
-__all__ = ["FORMAT_VERSION", "MARKER", "StorageManager", "find_root", "get_storage_manager"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MARKER",
+    "ImportedRun",
+    "StorageManager",
+    "find_root",
+    "get_storage_manager",
+]
 
 #: Version of the layout of a run's folder, written into its ``config.json``.
 FORMAT_VERSION = 1
@@ -61,6 +72,7 @@ _RECORD_FIELDS = (
     "created_at",
     "notes",
     "parent",
+    "imported_from",
 )
 _LIBRARIES = ("rlplay", "torch", "numpy", "numba", "gymnasium")
 
@@ -76,6 +88,18 @@ class SavesWeights(Protocol):
 
     def save(self, path: Path, /) -> None:
         """Write the weights."""
+
+
+class ImportedRun(NamedTuple):
+    """Where an imported run is: what every other call takes.
+
+    Attributes:
+        env_name: Its environment.
+        run_id: Its fresh id.
+    """
+
+    env_name: str
+    run_id: str
 
 
 def find_root() -> Path:
@@ -303,16 +327,15 @@ class StorageManager:
             ConfigError: When this rlplay lacks one of its options, its algorithm or environment.
             StorageError: When a newer rlplay wrote it.
         """
-        record = self.load_record(env_name, run_id)
-        values = {key: value for key, value in record.items() if key not in _RECORD_FIELDS}
-        return validated(RunConfig, values, f"The config of run {run_id!r}")
+        return _config_of(self.load_record(env_name, run_id), f"The config of run {run_id!r}")
 
     def load_record(self, env_name: str, run_id: str) -> dict[str, Any]:
         """Load all of a run's ``config.json``.
 
         Returns:
             The fields of `RunConfig`, and format_version, environment_version, versions (of
-            libraries, by name), created_at (ISO 8601, UTC) and notes.
+            libraries, by name), created_at (ISO 8601, UTC), notes and, of an imported run,
+            imported_from: its id where it was exported.
 
         Raises:
             RunNotFound: When there is no such run.
@@ -442,15 +465,7 @@ class StorageManager:
         """
         self._existing_run(env_name, run_id)
         path = self.get_weights_path(env_name, run_id)
-        with files.replacing(path) as beside:
-            try:
-                agent.save(beside)
-            except RuntimeError as error:
-                # PyTorch's writer reports a full disk this way.
-                raise StorageError(
-                    f"Cannot write {path}: {error}. Free some space on this disk, or set "
-                    "RLPLAY_MODELS to another folder."
-                ) from error
+        _write_weights(path, agent.save)
         return path
 
     def load_weights(self, env_name: str, run_id: str) -> dict[str, Any]:
@@ -864,6 +879,91 @@ class StorageManager:
             )
         return path
 
+    # Sharing -----------------------------------------------------------------------------------
+
+    def export_run(self, env_name: str, run_id: str, path: str | Path) -> Path:
+        """Write a run as one zip, which `import_run` takes in anywhere.
+
+        It holds the config with its notes, the weights and their snapshots, metrics, events and
+        replays; no checkpoint and no log. A run that trains meanwhile goes on undisturbed.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+            path: A file's name that ends in ".zip", which is replaced if it is there; or a
+                folder, where the file gets the run's id for its name.
+
+        Returns:
+            The file, whole and on the disk.
+
+        Raises:
+            RunNotFound: When there is no such run.
+            UnknownName: When its environment or algorithm is not registered here.
+            ArchiveError: When the run has something that no import would take.
+            StorageError: When the file cannot be written; nothing is left of it then.
+        """
+        folder = self._existing_run(env_name, run_id)
+        target = Path(path).expanduser().absolute()
+        if target.is_dir():
+            target /= f"{run_id}.zip"
+        record = self.load_record(env_name, run_id)
+        config, _ = _admitted(record)
+        weights = None
+        if self.weights_exist(env_name, run_id):
+            weights = self.load_weights(env_name, run_id)
+        write_archive(target, folder, config, record, weights)
+        return target
+
+    def import_run(self, path: str | Path) -> ImportedRun:
+        """Take in a run that somebody exported, as a run of its own with a fresh id.
+
+        Nothing in the file is trusted and nothing in it is run. Its old id stays in the record as
+        ``imported_from``.
+
+        Args:
+            path: The zip that `export_run` wrote.
+
+        Returns:
+            The environment and the fresh id.
+
+        Raises:
+            ArchiveError: When the file is no such zip, or its run cannot be used here; the models
+                folder is then as it was.
+            StorageError: When the run cannot be written.
+        """
+        import torch
+
+        with open_archive(Path(path).expanduser()) as archive:
+            with refusing(_CONFIG):
+                config, record = _admitted(archive.record)
+            while True:
+                run_id = _new_run_id(config)
+                config = config.replace(run_id=run_id)
+                target = self.get_run_path(config.env_name, run_id)
+                with self._import_folder() as folder:
+                    weights = archive.unpack(folder, config)
+                    if weights is not None:
+                        _write_weights(folder / _WEIGHTS, partial(torch.save, weights))
+                    _write_config(folder, config, record)
+                    self._make_base_dir()
+                    files.make_folders(target.parent)
+                    if _move(folder, target):
+                        return ImportedRun(config.env_name, run_id)
+
+    @contextmanager
+    def _import_folder(self) -> Iterator[Path]:
+        """Give a folder to fill; what is not moved out of it leaves no trace."""
+        missing = [path for path in (self.base_dir, *self.base_dir.parents) if not path.exists()]
+        folder = self.base_dir / f".import-{secrets.token_hex(8)}"
+        try:
+            files.make_folders(folder)
+            yield folder
+        finally:
+            _discard(folder)
+            for path in missing:
+                with suppress(OSError):  # not empty: it has come to use
+                    files.disk.remove_folder(path)
+
 
 def _is_id(name: str) -> bool:
     try:
@@ -910,8 +1010,20 @@ def _place(path: Path, config: RunConfig, record: Mapping[str, Any]) -> bool:
         with explained("make the folder", beside):
             files.disk.make_folder(beside)
         _write_config(beside, config, record)
-        if path.exists():
-            return False
+        return _move(beside, path)
+    finally:
+        _discard(beside)
+
+
+def _move(beside: Path, path: Path) -> bool:
+    """Move a run's folder to its name.
+
+    Returns:
+        False when the name is taken; the folder is where it was then.
+    """
+    if path.exists():
+        return False
+    try:
         with explained("make the folder", path):
             files.disk.rename_folder(beside, path)
             files.disk.sync_folder(path.parent)
@@ -919,19 +1031,37 @@ def _place(path: Path, config: RunConfig, record: Mapping[str, Any]) -> bool:
         if beside.exists() and path.exists():
             return False  # somebody else was faster
         raise
-    finally:
-        _discard(beside)
     return True
 
 
 def _discard(folder: Path) -> None:
-    """Remove a run's folder that did not come into place."""
+    """Remove a run's folder that did not come into place, with all that is in it."""
     try:
         for path in folder.iterdir():
-            files.disk.remove(path)
+            if path.is_dir():
+                _discard(path)
+            else:
+                files.disk.remove(path)
         files.disk.remove_folder(folder)
     except OSError:
         return
+
+
+def _write_weights(path: Path, save: Callable[[Path], None]) -> None:
+    """Have weights written, and moved into place when they are whole.
+
+    Raises:
+        StorageError: When they cannot be written; the old file is as it was.
+    """
+    with files.replacing(path) as beside:
+        try:
+            save(beside)
+        except RuntimeError as error:
+            # PyTorch's writer reports a full disk this way.
+            raise StorageError(
+                f"Cannot write {path}: {error}. Free some space on this disk, or set "
+                "RLPLAY_MODELS to another folder."
+            ) from error
 
 
 def _now() -> str:
@@ -953,18 +1083,62 @@ def _read_record(path: Path, run_id: str) -> dict[str, Any]:
             f"Run {run_id!r} has no {_CONFIG}. Put back a copy of it, or delete {path.parent}."
         )
     record = files.read_json(path)
+    _check_version(record, str(path), f"Run {run_id!r}")
+    return record
+
+
+def _check_version(record: Mapping[str, Any], file: str, run: str) -> None:
+    """Let the config of a run pass whose format is known."""
     version = record.get("format_version")
     if not isinstance(version, int):
         raise DamagedFile(
-            f"{path} names no format version, so it is no config of a run. Put back a copy of it, "
+            f"{file} names no format version, so it is no config of a run. Put back a copy of it, "
             "or delete the folder around it."
         )
     if version > FORMAT_VERSION:
         raise StorageError(
-            f"Run {run_id!r} has format version {version}; this rlplay reads versions up to "
+            f"{run} has format version {version}; this rlplay reads versions up to "
             f"{FORMAT_VERSION}. Install the newest rlplay to open it."
         )
-    return record
+
+
+def _config_of(record: Mapping[str, Any], what: str) -> RunConfig:
+    """Take the config out of all that ``config.json`` holds."""
+    values = {key: value for key, value in record.items() if key not in _RECORD_FIELDS}
+    return validated(RunConfig, values, what)
+
+
+def _is_moment(text: str) -> str:
+    if datetime.datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a date without a time zone")
+    return text
+
+
+class _Record(BaseModel):
+    """What a run that somebody else made keeps in ``config.json`` beside its config."""
+
+    model_config = ConfigDict(strict=True)
+
+    environment_version: int = Field(ge=0)
+    versions: dict[str, str]
+    created_at: Annotated[str, AfterValidator(_is_moment)]
+    notes: str = Field("", max_length=_MAX_NOTES)
+
+
+def _admitted(record: Mapping[str, Any]) -> tuple[RunConfig, dict[str, Any]]:
+    """Check what somebody else wrote into a ``config.json``.
+
+    Returns:
+        The config, and the record to keep beside it.
+
+    Raises:
+        RlplayError: For what no run can have, or none here.
+    """
+    _check_version(record, _CONFIG, "The run")
+    config = _config_of(record, "The run's config")
+    others = {key: record[key] for key in _Record.model_fields if key in record}
+    kept = validated(_Record, others, "The run's record").model_dump()
+    return config, {**kept, "imported_from": check_id(config.run_id)}
 
 
 def _write_config(folder: Path, config: RunConfig, record: Mapping[str, Any]) -> None:
@@ -980,6 +1154,6 @@ def _write_config(folder: Path, config: RunConfig, record: Mapping[str, Any]) ->
             "versions": record.get("versions") or _versions(),
             "created_at": record.get("created_at") or _now(),
             "notes": record.get("notes", ""),
-            "parent": record.get("parent"),
+            **{name: record[name] for name in ("parent", "imported_from") if record.get(name)},
         },
     )

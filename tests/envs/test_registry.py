@@ -228,6 +228,14 @@ class Nan(Coin):
         return observation, float("nan"), *rest
 
 
+class Boaster(Coin):
+    """Promises another observation than it gives."""
+
+    @classmethod
+    def get_spaces(cls, config):
+        return gymnasium.spaces.Box(0, 1, (99,), np.float32), gymnasium.spaces.Discrete(2)
+
+
 @pytest.mark.parametrize(
     ("env", "message"),
     [
@@ -237,6 +245,7 @@ class Nan(Coin):
         (Mute, "render_state.* not JSON-serialisable"),
         (Amnesiac, "did not continue exactly"),
         (Nan, "not a finite number"),
+        (Boaster, "get_spaces gave other spaces"),
     ],
 )
 def test_broken_promises_are_named(env, message):
@@ -247,4 +256,5 @@ def test_broken_promises_are_named(env, message):
 def test_a_kept_contract_is_reported():
     report = check_environment(SnakeEnv())
     assert "set_state continues exactly where get_state was called" in report
+    assert "get_spaces gives the spaces that an environment of these options has" in report
     assert len(report) == len(set(report))

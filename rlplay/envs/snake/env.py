@@ -245,12 +245,6 @@ class Boards:
             "won": ending >= 0 and ENDINGS[ending] == "won",
         }
 
-    def observation_space(self) -> spaces.Box:
-        """Give the space of one board's observation."""
-        low = np.concatenate([np.full(block.size, block.low) for block in self.blocks])
-        high = np.concatenate([np.full(block.size, block.high) for block in self.blocks])
-        return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
-
     def get_state(self) -> dict[str, Any]:
         """Give the boards as plain arrays, one for each field."""
         names = self.records.dtype.names or ()
@@ -277,6 +271,13 @@ class Boards:
             self.records[name] = values
         self.grids[:] = state["grids"]
         self.trails[:] = state["trails"]
+
+
+def _observation_space(blocks: tuple[Block, ...]) -> spaces.Box:
+    """Give the space of one board's observation."""
+    low = np.concatenate([np.full(block.size, block.low) for block in blocks])
+    high = np.concatenate([np.full(block.size, block.high) for block in blocks])
+    return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
 
 
 def _describe(config: SnakeConfig, blocks: tuple[Block, ...]) -> dict[str, Any]:
@@ -329,8 +330,16 @@ class SnakeEnv(BaseEnvironment):
         super().__init__(config, rewards, render_mode=render_mode)
         self._boards = Boards(1, self.config, self.rewards)
         self._has_stream = False
-        self.observation_space = self._boards.observation_space()
+        self.observation_space = _observation_space(self._boards.blocks)
         self.action_space = spaces.Discrete(len(ACTION_NAMES))
+
+    @classmethod
+    def get_spaces(cls, config: BaseModel) -> tuple[spaces.Box, spaces.Discrete]:
+        """Give the spaces without compiling a board; see `BaseEnvironment.get_spaces`."""
+        from rlplay.envs.snake.observation import observation_blocks
+
+        blocks = observation_blocks(validated(SnakeConfig, config, "Environment 'snake'"))
+        return _observation_space(blocks), spaces.Discrete(len(ACTION_NAMES))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -500,7 +509,7 @@ class SnakeVectorEnv(VectorEnvironment):
         self.rewards = SnakeRewards() if rewards is None else rewards
         self._boards = Boards(num_envs, self.config, self.rewards)
         self._running = False
-        self.single_observation_space = self._boards.observation_space()
+        self.single_observation_space = _observation_space(self._boards.blocks)
         self.single_action_space = spaces.Discrete(len(ACTION_NAMES))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
