@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from rlplay.agents import Agent, create_agent
 from rlplay.config import RunConfig
 from rlplay.envs import create_vector_env
-from rlplay.errors import ConfigError, RunNotFound
+from rlplay.errors import ConfigError
 from rlplay.seeding import EPISODE_SEED_BITS, split_seed
 from rlplay.storage import StorageManager, get_storage_manager
 
@@ -72,10 +71,9 @@ def load_agent(
     storage = storage or get_storage_manager()
     env_name = env_name or storage.find_run(run_id)
     config = storage.load_config(env_name, run_id)
-    if not storage.weights_exist(env_name, run_id):
-        raise RunNotFound(f"Run {run_id!r} has no weights yet; let it train a while and pause it.")
+    weights = storage.check_weights(env_name, run_id)
     agent = _create(config.replace(device="auto", precision="float32"))
-    agent.load(storage.get_weights_path(env_name, run_id))
+    agent.load(weights)
     # Schedules, such as epsilon, stand where training left them.
     lines = storage.load_metrics(env_name, run_id, limit=1)
     agent.steps = int(lines[-1]["steps"]) if lines else 0
@@ -148,10 +146,10 @@ def evaluate(
 def _copy(agent: Agent) -> Agent:
     """The same weights in another agent."""
     copy = _create(agent.config)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.pt"
-        agent.save(path)
-        copy.load(path)
+    with io.BytesIO() as file:
+        agent.save(file)
+        file.seek(0)
+        copy.load(file)
     copy.steps, copy.hyperparams = agent.steps, agent.hyperparams
     return copy
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -152,12 +152,19 @@ class Agent(abc.ABC):
         """Go on from what `state_dict` gave."""
 
     @abc.abstractmethod
-    def save(self, path: str | Path) -> None:
-        """Write the weights."""
+    def save(self, file: str | Path | IO[bytes]) -> None:
+        """Write the weights.
+
+        Args:
+            file: A path, or a file that is open for writing bytes.
+        """
 
     @abc.abstractmethod
-    def load(self, path: str | Path) -> None:
+    def load(self, file: str | Path | IO[bytes]) -> None:
         """Read the weights that `save` wrote.
+
+        Args:
+            file: A path, or a file that is open for reading bytes.
 
         Raises:
             DamagedFile: When the file does not hold weights for this network.
@@ -287,20 +294,20 @@ class TorchAgent(Agent):
                     activations.append(hidden[0].tolist())
         return hidden[0].float().cpu(), activations
 
-    def save(self, path: str | Path) -> None:
+    def save(self, file: str | Path | IO[bytes]) -> None:
         """Write the network's weights as a PyTorch state dict."""
-        torch.save(self.network.state_dict(), path)
+        torch.save(self.network.state_dict(), file)
 
-    def load(self, path: str | Path) -> None:
+    def load(self, file: str | Path | IO[bytes]) -> None:
         """Read the network's weights."""
         try:
-            weights = torch.load(path, map_location=self.device, weights_only=True)
+            weights = torch.load(file, map_location=self.device, weights_only=True)
             self.network.load_state_dict(weights)
         except FileNotFoundError:
             raise
         except Exception as error:
             raise DamagedFile(
-                f"{path} does not hold weights for this network: {error}. Take the weights of a "
+                f"{file} does not hold weights for this network: {error}. Take the weights of a "
                 "run with the same observation, network and algorithm."
             ) from error
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import gymnasium
 import numpy as np
@@ -364,9 +364,9 @@ class DQN(TorchAgent):
 
     # Looking inside and files ------------------------------------------------------------------
 
-    def load(self, path: str | Path) -> None:
+    def load(self, file: str | Path | IO[bytes]) -> None:
         """Read the weights, into the target network too."""
-        super().load(path)
+        super().load(file)
         self.target_network.load_state_dict(self.network.state_dict())
 
     def explain(self, observation: Observations) -> dict[str, Any]:
