@@ -423,8 +423,8 @@ def test_at_full_speed_a_long_run_has_about_fifty_samples():
 
 def test_saving_the_weights_saves_the_waiting_replays_too(storage, short_lines):
     class Agent:
-        def save(self, path):
-            path.write_bytes(b"weights")
+        def save(self, file):
+            file.write(b"weights")
 
     config = make_config(storage)
     stream = Stream(config)
