@@ -1,4 +1,6 @@
-"""The command line, ``rlplay``: train, evaluate, runs, replay, device, doctor, warmup, lab.
+"""The command line, ``rlplay``.
+
+train, evaluate, runs, delete, restore, trash, replay, device, doctor, warmup, lab.
 
 The flags of ``rlplay train`` are not written here: they are read off the declarations of the
 options, so that each option with its range, unit and meaning stands in one place.
