@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rlplay.agents import Agent, create_agent
 from rlplay.config import RunConfig
 from rlplay.envs import create_vector_env
-from rlplay.errors import ConfigError, RunNotFound
+from rlplay.errors import ConfigError
 from rlplay.seeding import EPISODE_SEED_BITS, split_seed
 from rlplay.storage import StorageManager, get_storage_manager
 
@@ -70,10 +70,9 @@ def load_agent(
     storage = storage or get_storage_manager()
     env_name = env_name or storage.find_run(run_id)
     config = storage.load_config(env_name, run_id)
-    if not storage.weights_exist(env_name, run_id):
-        raise RunNotFound(f"Run {run_id!r} has no weights yet; let it train a while and pause it.")
+    weights = storage.check_weights(env_name, run_id)
     agent = _create(config.replace(device="auto", precision="float32"))
-    agent.load(storage.get_weights_path(env_name, run_id))
+    agent.load(weights)
     # Schedules, such as epsilon, stand where training left them.
     lines = storage.load_metrics(env_name, run_id, limit=1)
     agent.steps = int(lines[-1]["steps"]) if lines else 0

@@ -299,6 +299,68 @@ def test_a_broken_run_does_not_hide_the_others(trained, capsys, monkeypatch, tmp
     assert captured.err.startswith("broken-1 is broken: ")
 
 
+def test_runs_says_which_are_in_use_and_which_can_go_on(trained, capsys, monkeypatch, tmp_path):
+    import shutil
+
+    models = tmp_path / "models"
+    shutil.copytree(trained.folder, models)
+    monkeypatch.setenv("RLPLAY_MODELS", str(models))
+    assert main(["runs"]) == 0
+    header = capsys.readouterr().out.splitlines()[1]
+    assert header.split()[-1] == "MB"
+    (models / "snake" / trained.run_id / "checkpoint.json").write_text("{}")
+    assert main(["runs"]) == 0
+    _, header, row = capsys.readouterr().out.splitlines()
+    assert header.split()[-1] == "STATE"
+    assert row.endswith("can go on")
+    storage = StorageManager(models)
+    storage.claim("snake", trained.run_id, "a session")
+    try:
+        assert main(["runs"]) == 0
+        assert capsys.readouterr().out.endswith("in use\n")
+        assert "is being written by a session" in fails(capsys, "delete", trained.run_id)
+    finally:
+        storage.release("snake", trained.run_id)
+
+
+def test_delete_restore_and_the_trash(trained, capsys, monkeypatch, tmp_path):
+    import shutil
+
+    models = tmp_path / "models"
+    shutil.copytree(trained.folder, models)
+    monkeypatch.setenv("RLPLAY_MODELS", str(models))
+    run = models / "snake" / trained.run_id
+    assert main(["trash"]) == 0
+    assert capsys.readouterr().out == "The trash is empty.\n"
+
+    assert main(["delete", trained.run_id]) == 0
+    assert capsys.readouterr().out == (
+        f"Moved to the trash. `rlplay restore {trained.run_id}` brings it back.\n"
+    )
+    assert not run.exists()
+    assert f"No run '{trained.run_id}'" in fails(capsys, "delete", trained.run_id)
+    assert main(["trash"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["RUN", "ENV", "DELETED", "MB"]
+    assert row.split()[:2] == [trained.run_id, "snake"]
+
+    assert f"Did you mean '{trained.run_id}'" in fails(capsys, "restore", "tiny-2")
+    assert main(["restore", trained.run_id]) == 0
+    assert capsys.readouterr().out == f"Restored: {run}\n"
+    assert run.is_dir()
+
+    assert main(["delete", trained.run_id, "--env", "snake"]) == 0
+    capsys.readouterr()
+    assert main(["trash", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["trash"]
+    assert entry["run_id"] == trained.run_id
+    assert main(["trash", "--empty"]) == 0
+    assert capsys.readouterr().out == "Removed for good: 1\n"
+    assert main(["trash", "--empty", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"removed": 0}
+    assert "in the trash" in fails(capsys, "restore", trained.run_id)
+
+
 def test_evaluate(trained, capsys, monkeypatch):
     monkeypatch.setenv("RLPLAY_MODELS", str(trained.folder))
     assert main(["evaluate", trained.run_id, "--seeds", "1,5-7", "--json"]) == 0

@@ -168,6 +168,12 @@ class Agent(abc.ABC):
     def set_weights(self, weights: Mapping[str, Any]) -> None:
         """Take over weights that `get_weights` gave.
 
+        Args:
+            weights: Tensors or arrays by name.
+
+        Args:
+            file: A path, or a file that is open for reading bytes.
+
         Raises:
             WeightsMismatch: When they are of another network; the own weights are as they were.
         """

@@ -1,6 +1,7 @@
 """The command line, ``rlplay``.
 
-Commands: train, evaluate, runs, replay, export, import, device, doctor, warmup, lab.
+Commands: train, evaluate, runs, delete, restore, trash, replay, export, import, device, doctor,
+warmup, lab.
 
 The flags of ``rlplay train`` are not written here: they are read off the declarations of the
 options, so that each option with its range, unit and meaning stands in one place.

@@ -1,4 +1,4 @@
-"""``rlplay evaluate``, ``runs``, ``replay``, ``export`` and ``import``: what is done with runs."""
+"""What is done with saved runs: evaluate, list, delete, restore, replay, export, import."""
 
 from __future__ import annotations
 
@@ -48,6 +48,16 @@ def add_commands(commands: Commands) -> None:
     listing = add_command(commands, "runs", _runs, "List the saved runs, the newest first.")
     listing.add_argument("--env", help="only the runs of this environment")
     listing.add_argument("--json", action="store_true", help="print JSON, one line")
+
+    deleting = add_command(commands, "delete", _delete, "Move a run to the trash.")
+    _add_run_id(deleting)
+
+    restoring = add_command(commands, "restore", _restore, "Bring a run back from the trash.")
+    _add_run_id(restoring, listed_by="trash")
+
+    binning = add_command(commands, "trash", _trash, "List what is in the trash, or empty it.")
+    binning.add_argument("--empty", action="store_true", help="remove all of it, for good")
+    binning.add_argument("--json", action="store_true", help="print JSON, one line")
 
     replaying = add_command(
         commands, "replay", _replay, "Watch a saved episode as text, or save it as a file."
@@ -109,9 +119,15 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_id", metavar="RUN", help="the run's id; `rlplay runs` lists them")
-    parser.add_argument("--env", help="its environment, where several have a run of this id")
+    _add_run_id(parser)
     add_import(parser)
+
+
+def _add_run_id(parser: argparse.ArgumentParser, listed_by: str = "runs") -> None:
+    parser.add_argument(
+        "run_id", metavar="RUN", help=f"the run's id; `rlplay {listed_by}` lists them"
+    )
+    parser.add_argument("--env", help="its environment, where several have a run of this id")
 
 
 def _seeds(text: str) -> list[int]:
@@ -174,7 +190,12 @@ def _runs(arguments: argparse.Namespace) -> int:
     if not runs:
         print("No runs yet. `rlplay train` makes one.")
         return 0
-    rows = [("RUN", "NAME", "ALGO", "ENV", "STEPS", "EPISODES", "MEAN", "BEST", "CREATED", "MB")]
+    rows = [
+        (
+            *("RUN", "NAME", "ALGO", "ENV", "STEPS", "EPISODES", "MEAN", "BEST", "CREATED", "MB"),
+            "STATE",
+        )
+    ]
     for run in runs:
         rows.append(
             (
@@ -188,6 +209,7 @@ def _runs(arguments: argparse.Namespace) -> int:
                 "" if run["best_score"] is None else f"{run['best_score']:g}",
                 (run["created_at"] or "")[:16].replace("T", " "),
                 f"{run['size'] / 1e6:.1f}",
+                "in use" if run["holder"] else "can go on" if run["resumable"] else "",
             )
         )
     _print_table(rows, right=(4, 5, 6, 7, 9))
@@ -208,6 +230,51 @@ def _print_table(rows: Sequence[tuple[str, ...]], right: Sequence[int] = ()) -> 
             for index in columns
         )
         print("  ".join(cells).rstrip())
+
+
+def _delete(arguments: argparse.Namespace) -> int:
+    storage = get_storage_manager()
+    env_name = arguments.env or storage.find_run(arguments.run_id)
+    storage.delete_run(env_name, arguments.run_id)
+    print(f"Moved to the trash. `rlplay restore {arguments.run_id}` brings it back.")
+    return 0
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    storage = get_storage_manager()
+    env_name = arguments.env or storage.find_deleted_run(arguments.run_id)
+    print(f"Restored: {storage.restore_run(env_name, arguments.run_id)}")
+    return 0
+
+
+def _trash(arguments: argparse.Namespace) -> int:
+    storage = get_storage_manager()
+    if arguments.empty:
+        removed = storage.empty_trash()
+        print(
+            json.dumps({"removed": removed}) if arguments.json else f"Removed for good: {removed}"
+        )
+        return 0
+    found = storage.list_trash()
+    if arguments.json:
+        print(json.dumps({"trash": found}))
+        return 0
+    if not found:
+        print("The trash is empty.")
+        return 0
+    rows = [("RUN", "FILE", "ENV", "DELETED", "MB")]
+    rows += [
+        (
+            deleted["run_id"],
+            deleted["name"] or "",
+            deleted["env_name"],
+            deleted["deleted_at"][:16].replace("T", " "),
+            f"{deleted['size'] / 1e6:.1f}",
+        )
+        for deleted in found
+    ]
+    _print_table(rows, right=(4,))
+    return 0
 
 
 def _replay(arguments: argparse.Namespace) -> int:

@@ -299,9 +299,8 @@ class Checkpoints:
                 f"{self._index} has format version {version}; this rlplay reads versions up to "
                 f"{FORMAT_VERSION}. Install the newest rlplay to go on with this run."
             )
+        files.unseal(index, self._index)
         try:
-            if index.get("sha256") != files.digest(index):
-                raise ValueError("its SHA-256 is another one")
             return [Entry.model_validate(entry) for entry in index["checkpoints"]]
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             raise DamagedFile(
@@ -359,7 +358,7 @@ class Checkpoints:
             "format_version": FORMAT_VERSION,
             "checkpoints": [one.model_dump() for one in (entry, *kept)],
         }
-        files.write_json(self._index, index | {"sha256": files.digest(index)})
+        files.write_json(self._index, files.seal(index))
         good = {name, *taken}
         for path in self._folder.iterdir():
             if path.name not in good:

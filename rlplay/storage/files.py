@@ -16,10 +16,12 @@ import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from filelock import BaseFileLock, FileLock
 
 from rlplay.errors import DamagedFile, InvalidName, StorageError
 
@@ -27,24 +29,31 @@ __all__ = [
     "Disk",
     "JsonLines",
     "append_lines",
+    "check_file_name",
     "check_id",
+    "check_zip",
     "creating",
     "cut",
-    "digest",
     "disk",
     "explained",
     "inside",
     "is_reserved",
+    "json_sum",
     "make_folders",
+    "measure",
     "parse_json",
     "read_bytes",
     "read_json",
     "read_jsonl",
     "read_last_jsonl",
     "remove",
+    "remove_tree",
     "replacing",
+    "seal",
+    "seal_zip",
     "slug",
     "to_json",
+    "unseal",
     "write_bytes",
     "write_json",
     "writing",
@@ -52,6 +61,12 @@ __all__ = [
 
 #: Seconds between two tries where another program holds a file open for a moment.
 _RETRY_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4) if sys.platform == "win32" else ()
+
+#: Seconds between two tries to get a lock.
+_LOCK_PAUSE = 0.02
+
+#: What Windows calls a junction: a folder's name that leads to another folder.
+_JUNCTION = 0xA0000003
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
@@ -106,35 +121,47 @@ class Disk:
 
     def replace(self, source: Path, target: Path) -> None:
         """Move a file into place over what was there; all or nothing."""
-        for pause in _RETRY_PAUSES:
-            try:
-                os.replace(source, target)
-                return
-            except PermissionError:
-                time.sleep(pause)
-        os.replace(source, target)
+        _patiently(os.replace, source, target)
 
     def rename_folder(self, source: Path, target: Path) -> None:
-        """Move a folder to a name where nothing stands; all or nothing."""
-        os.rename(source, target)
+        """Move a folder, or a file, to a name where nothing stands; all or nothing."""
+        _patiently(os.rename, source, target)
 
     def make_folder(self, folder: Path) -> None:
         """Make one folder, which must not exist."""
         os.mkdir(folder)
 
     def remove(self, path: Path) -> None:
-        """Remove a file."""
-        for pause in _RETRY_PAUSES:
-            try:
-                os.unlink(path)
-                return
-            except PermissionError:
-                time.sleep(pause)
-        os.unlink(path)
+        """Remove a file, or a link to anything."""
+        _patiently(os.unlink, path)
 
     def remove_folder(self, folder: Path) -> None:
         """Remove an empty folder."""
-        os.rmdir(folder)
+        _patiently(os.rmdir, folder)
+
+    def lock(self, path: Path, seconds: float) -> BaseFileLock:
+        """Lock a file, made if missing, against every other thread and process.
+
+        Raises:
+            filelock.Timeout: When somebody else still has it after so many seconds.
+        """
+        lock = FileLock(path, thread_local=False)
+        lock.acquire(timeout=seconds, poll_interval=_LOCK_PAUSE)
+        return lock
+
+    def unlock(self, lock: BaseFileLock) -> None:
+        """Give a lock back."""
+        lock.release(force=True)
+
+
+def _patiently(operation: Callable[..., None], *paths: Path) -> None:
+    for pause in _RETRY_PAUSES:
+        try:
+            operation(*paths)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    operation(*paths)
 
 
 #: The disk that this module writes to.
@@ -152,6 +179,7 @@ _ADVICE = {
     errno.ENOENT: "Was it moved or deleted meanwhile? `rlplay runs` lists what is there.",
 }
 _GENERAL_ADVICE = "Check that you may write there, or set RLPLAY_MODELS to another folder."
+_PUT_BACK = "Put back a copy of it, or delete the folder around it."
 
 
 @contextmanager
@@ -175,6 +203,7 @@ def explained(doing: str, path: Path) -> Iterator[None]:
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MAX_ID = 64
+_FILE_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,99}")
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))]
 )
@@ -209,6 +238,23 @@ def check_id(value: object, what: str = "run id") -> str:
 def is_reserved(name: str) -> bool:
     """Whether Windows takes a file's name for a device, as in "nul", "COM1.txt" and "aux "."""
     return name.partition(".")[0].strip().lower() in _DEVICES
+
+
+def check_file_name(value: str) -> str:
+    """Let the name of a file or folder in a run's folder pass, as in "metrics.jsonl".
+
+    Returns:
+        The name, unchanged.
+
+    Raises:
+        InvalidName: For anything else.
+    """
+    if not _FILE_NAME.fullmatch(value):
+        raise InvalidName(
+            f"{value!r} is no file of a run. Allowed: 1 to 100 of a-z, 0-9, '-', '_' and '.', not "
+            "beginning with '.' or '-'."
+        )
+    return value
 
 
 def slug(env_name: object) -> str:
@@ -333,13 +379,6 @@ def writing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
         disk.sync_folder(path.parent)
 
 
-def digest(value: Mapping[str, Any]) -> str:
-    """SHA-256 of a JSON object without its own field ``sha256``, spelled canonically."""
-    rest = {key: item for key, item in value.items() if key != "sha256"}
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON for eyes and programs, like `write_bytes`."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
@@ -452,6 +491,54 @@ def remove(path: Path) -> None:
         disk.remove(path)
 
 
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all that is in it; what a link leads to stays.
+
+    Raises:
+        StorageError: When something cannot be removed.
+    """
+    with explained("remove", folder):
+        _remove_tree(folder)
+
+
+def _remove_tree(folder: Path) -> None:
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
+        if entry.is_dir(follow_symlinks=False) and tag != _JUNCTION:
+            _remove_tree(Path(entry.path))
+        else:
+            disk.remove(Path(entry.path))
+    disk.remove_folder(folder)
+
+
+def measure(path: Path) -> int:
+    """Sum the sizes of a file, or of the files in a folder and below, in bytes.
+
+    Links are not followed; what vanishes meanwhile is not counted.
+
+    Raises:
+        StorageError: When it cannot be read.
+    """
+    with explained("read", path):
+        if path.is_dir() and not path.is_symlink():
+            return _measure(path)
+        return path.lstat().st_size
+
+
+def _measure(folder: str | Path) -> int:
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    total += _measure(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a whole file.
 
@@ -521,15 +608,104 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = parse_json(data)
     except ValueError as error:
-        raise DamagedFile(
-            f"{path} is damaged: {error}. Put back a copy of it, or delete the folder around it."
-        ) from error
+        raise DamagedFile(f"{path} is damaged: {error}. {_PUT_BACK}") from error
     if not isinstance(value, dict):
         raise DamagedFile(
-            f"{path} is damaged: it must hold a JSON object, not {type(value).__name__}. Put back "
-            "a copy of it, or delete the folder around it."
+            f"{path} is damaged: it must hold a JSON object, not {type(value).__name__}. "
+            f"{_PUT_BACK}"
         )
     return value
+
+
+# Sums -----------------------------------------------------------------------------------------
+
+_SUM = "sha256"
+
+
+def seal(value: dict[str, Any]) -> dict[str, Any]:
+    """Add the SHA-256 sum of a JSON object to it, as its field ``sha256``.
+
+    The sum is that of the other fields as canonical JSON: keys sorted, no spaces, ASCII.
+    """
+    return {**value, _SUM: json_sum(value)}
+
+
+def unseal(value: dict[str, Any], path: Path, required: bool = True) -> dict[str, Any]:
+    """Check a JSON object that `seal` gave, and give it without its sum.
+
+    Args:
+        value: What stands in the file.
+        path: The file, for the message.
+        required: Whether an object without a sum is refused too.
+
+    Raises:
+        DamagedFile: When it is not what was sealed.
+    """
+    content = {key: field for key, field in value.items() if key != _SUM}
+    if _SUM not in value and not required:
+        return content
+    try:
+        whole = value.get(_SUM) == json_sum(content)
+    except RecursionError:
+        whole = False
+    if not whole:
+        raise DamagedFile(
+            f"{path} is damaged, or was edited by hand: its content does not have the SHA-256 sum "
+            f"that it names. {_PUT_BACK}"
+        )
+    return content
+
+
+def json_sum(value: dict[str, Any]) -> str:
+    """SHA-256 of a JSON object without its sum, spelled canonically: keys sorted, no spaces."""
+    content = {key: field for key, field in value.items() if key != _SUM}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+_ZIP_END = b"PK\x05\x06"  # begins the last record of a zip file
+_ZIP_RECORD = 22  # its bytes without the comment, the last two of which are the comment's length
+_ZIP_SUM = b"rlplay sha256 "  # begins our comment
+_ZIP_LENGTH = (len(_ZIP_SUM) + 2 * hashlib.sha256().digest_size).to_bytes(2, "little")
+
+
+def seal_zip(data: bytes) -> bytes:
+    """Write the SHA-256 sum of a zip file, such as PyTorch makes, into its comment.
+
+    So file and sum are one, and any program for zip files, PyTorch too, opens it as before.
+
+    Args:
+        data: The file; one that is no zip, or has a comment, is given back as it is.
+    """
+    record = data[-_ZIP_RECORD:]
+    if not record.startswith(_ZIP_END) or record[-2:] != b"\0\0":
+        return data
+    content = data[:-2] + _ZIP_LENGTH
+    return content + _zip_comment(content)
+
+
+def check_zip(data: bytes, path: Path) -> None:
+    """Compare a file with the sum that `seal_zip` gave it; one without a sum passes.
+
+    Args:
+        data: The file's content.
+        path: The file, for the message.
+
+    Raises:
+        DamagedFile: When it is not what was sealed.
+    """
+    longest = _ZIP_RECORD + int.from_bytes(_ZIP_LENGTH, "little")
+    end = data.rfind(_ZIP_END, max(0, len(data) - longest)) + _ZIP_RECORD
+    content, comment = data[:end], data[end:]
+    if end >= _ZIP_RECORD and content.endswith(_ZIP_LENGTH) and comment != _zip_comment(content):
+        raise DamagedFile(
+            f"{path} is damaged: its content does not have the SHA-256 sum that it names. Put back "
+            "a copy of it, or train again."
+        )
+
+
+def _zip_comment(content: bytes) -> bytes:
+    return _ZIP_SUM + hashlib.sha256(content).hexdigest().encode()
 
 
 # Files of lines -------------------------------------------------------------------------------
@@ -648,16 +824,29 @@ def read_last_jsonl(path: Path, count: int) -> JsonLines:
             start = size = file.seek(0, os.SEEK_END)
             lines: list[bytes] = []
             while True:
-                found = _parse_lines(lines)
-                if start == 0 or len(found.records) >= count:
-                    records = found.records[max(0, len(found.records) - count) :]
-                    return JsonLines(records, found.skipped)
+                if start == 0 or len(lines) >= count:
+                    found = _parse_last(lines, count)
+                    if start == 0 or len(found.records) >= count:
+                        return found
                 start = max(0, start - block)
                 file.seek(start)
                 lines = file.read(size - start).split(b"\n")
                 if start > 0:
                     del lines[0]  # it may have begun before what was read
                 block *= 4
+
+
+def _parse_last(lines: Sequence[bytes], count: int) -> JsonLines:
+    """Parse lines from the last one back, until there are enough records."""
+    records: list[dict[str, Any]] = []
+    skipped = 0
+    for line in reversed(lines):
+        if len(records) >= count:
+            break
+        found = _parse_lines([line])
+        records += found.records
+        skipped += found.skipped
+    return JsonLines(records[::-1], skipped)
 
 
 def _parse_lines(lines: Iterable[bytes]) -> JsonLines:

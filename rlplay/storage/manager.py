@@ -1,14 +1,15 @@
 """StorageManager: the library of runs.
 
 A run is a folder, ``<models>/<environment>/<run_id>/``; docs/design.md lists its files.
-Nothing is kept in memory but who writes which run, so that any number of managers, in any number
-of programs, show the same library.
+Nothing is kept in memory but which runs this process writes, so that any number of managers, in any
+number of programs, show the same library.
 """
 
 from __future__ import annotations
 
 import datetime
 import io
+import math
 import os
 import platform
 import secrets
@@ -19,7 +20,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Protocol
+from types import NoneType
+from typing import IO, Annotated, Any, Final, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -34,10 +36,11 @@ from rlplay.errors import (
     StorageError,
     nearest,
 )
-from rlplay.storage import files
+from rlplay.storage import files, locks, trash
 from rlplay.storage.archive import open_archive, refusing, write_archive
 from rlplay.storage.checkpoint import Checkpoints, Entry, Packed, read_arrays, write_arrays
 from rlplay.storage.files import check_id, explained, inside, slug
+from rlplay.storage.index import RunIndex, files_state
 from rlplay.storage.replay import Replay
 
 __all__ = [
@@ -49,8 +52,9 @@ __all__ = [
     "get_storage_manager",
 ]
 
-#: Version of the layout of a run's folder, written into its ``config.json``.
-FORMAT_VERSION = 1
+#: Version of the layout of a run's folder, written into its ``config.json``. Since version 2 that
+#: file carries a SHA-256 sum.
+FORMAT_VERSION = 2
 
 #: The file that says: this is a models folder of rlplay.
 MARKER = ".rlplay-models"
@@ -60,6 +64,10 @@ _CONFIG, _WEIGHTS = "config.json", "weights.pt"
 _METRICS, _EVENTS, _LOG = "metrics.jsonl", "events.jsonl", "log.txt"
 _REPLAYS = "replays"
 _SNAPSHOTS = "snapshots"
+_CHECKPOINT = "checkpoint.json"
+
+#: Beside the environments' folders. No id begins with a point.
+_LOCKS, _TRASH, _INDEX = ".locks", ".trash", ".index.json"
 
 #: Metrics lines over whose episodes `list_runs` takes the mean score.
 _LISTED_LINES = 100
@@ -76,17 +84,30 @@ _RECORD_FIELDS = (
 )
 _LIBRARIES = ("rlplay", "torch", "numpy", "numba", "gymnasium")
 
+#: What `list_runs` reads from a run's files.
+_FACTS: Final[dict[str, tuple[type, ...]]] = {
+    "name": (str,),
+    "algo": (str,),
+    "env_name": (str,),
+    "created_at": (str,),
+    "episodes": (int,),
+    "steps": (int,),
+    "total_steps": (int,),
+    "best_score": (int, float, NoneType),
+    "avg_score": (int, float, NoneType),
+    "size": (int,),
+    "resumable": (bool,),
+}
+
 _MAX_NOTES = 20_000  # characters
 
 _lock = threading.RLock()
-#: Who writes which run's folder, in this process.
-_holders: dict[Path, object] = {}
 
 
 class SavesWeights(Protocol):
-    """Whoever can write their weights to a path: every `Agent`."""
+    """Whoever can write their weights to a binary file: every `Agent`."""
 
-    def save(self, path: Path, /) -> None:
+    def save(self, file: IO[bytes], /) -> None:
         """Write the weights."""
 
 
@@ -219,17 +240,14 @@ class StorageManager:
                 f"{nearest(run_id, [name for _, name in folders])} `rlplay runs` lists what is "
                 "there."
             )
-        if len(found) > 1:
-            raise StorageError(
-                f"Several environments have a run {run_id!r}: {', '.join(found)}. Say which one "
-                "you mean."
-            )
-        return found[0]
+        return _only(found, run_id)
 
     # One writer a run --------------------------------------------------------------------------
 
     def claim(self, env_name: str, run_id: str, holder: object) -> None:
-        """Become the one writer of a run in this process.
+        """Become the one writer of a run, among all threads and processes.
+
+        The claim ends with `release`, or with this process; a forked child does not have it.
 
         Args:
             env_name: The environment's name.
@@ -237,27 +255,38 @@ class StorageManager:
             holder: Who claims it; its text names it to others.
 
         Raises:
-            RunBusy: When somebody else holds the run.
+            RunBusy: When somebody else holds the run; the message names them.
+            StorageError: When the models folder cannot be written.
         """
-        path = self.get_run_path(env_name, run_id).resolve()
-        with _lock:
-            if path in _holders:
-                raise RunBusy(
-                    f"Run {run_id!r} is being written by {_holders[path]}. It can be read "
-                    "meanwhile; stop that session to write it, or start a new run."
-                )
-            _holders[path] = holder
+        locks.claim(self._lock_path(env_name, run_id), run_id, holder)
+        path = self.get_run_path(env_name, run_id)
+        try:
+            _sweep(path)
+        except BaseException:
+            self.release(env_name, run_id)
+            raise
 
     def release(self, env_name: str, run_id: str) -> None:
-        """Give a claimed run back; nothing happens when nobody holds it."""
-        path = self.get_run_path(env_name, run_id).resolve()
-        with _lock:
-            _holders.pop(path, None)
+        """Give a claimed run back; nothing happens when this process does not hold it."""
+        locks.release(self._lock_path(env_name, run_id))
 
     def get_holder(self, env_name: str, run_id: str) -> str | None:
-        """Name who writes a run in this process; None when nobody does."""
-        holder = _holders.get(self.get_run_path(env_name, run_id).resolve())
-        return None if holder is None else str(holder)
+        """Name who writes a run, in this or another process; None when nobody does."""
+        return locks.get_holder(self._lock_path(env_name, run_id))
+
+    @contextmanager
+    def _claimed(self, env_name: str, run_id: str, holder: object) -> Iterator[None]:
+        self.claim(env_name, run_id, holder)
+        try:
+            yield
+        finally:
+            self.release(env_name, run_id)
+
+    def _lock_path(self, env_name: str, run_id: str) -> Path:
+        """Give the lock file of a run, the same one for all links that lead to it."""
+        base = self.base_dir.resolve()
+        *above, name = self.get_run_path(env_name, run_id).resolve().relative_to(base).parts
+        return inside(base, _LOCKS, *above, name + locks.LOCK_SUFFIX)
 
     # Runs --------------------------------------------------------------------------------------
 
@@ -278,25 +307,65 @@ class StorageManager:
             The run's id, as in "ppo-snake-20261123-143502-a1b2".
 
         Raises:
+            RunBusy: When somebody else just makes or moves a run of the chosen id.
             StorageError: When the models folder cannot be written, or has such a run already.
         """
         chosen = None if config.run_id is None else check_id(config.run_id)
-        environment = slug(config.env_name)
         self._make_base_dir()
-        files.make_folders(inside(self.base_dir, environment))
+        files.make_folders(inside(self.base_dir, slug(config.env_name)))
         while True:
             run_id = chosen or _new_run_id(config)
-            path = self.get_run_path(config.env_name, run_id)
-            if _place(path, config.replace(run_id=run_id), {"parent": parent}):
-                break
+            try:
+                if self._create(config.replace(run_id=run_id), run_id, holder, parent):
+                    return run_id
+            except RunBusy:
+                if chosen is not None:
+                    raise
             if chosen is not None:
-                raise StorageError(
-                    f"Run {run_id!r} of {config.env_name!r} exists already in {self.base_dir}. "
-                    "Choose another run_id, or leave it out to get a new one."
-                )
+                raise self._exists(config.env_name, run_id)
+
+    def _create(
+        self,
+        config: RunConfig,
+        run_id: str,
+        holder: object | None,
+        parent: Mapping[str, Any] | None,
+    ) -> bool:
+        """Make a run, claimed before anybody can see it; False when the id is taken."""
+        path = self.get_run_path(config.env_name, run_id)
+        if path.exists():
+            return False
         if holder is not None:
             self.claim(config.env_name, run_id, holder)
-        return run_id
+        placed = False
+        try:
+            placed = _place(path, config, {"parent": parent})
+        finally:
+            if holder is not None and not placed:
+                self.release(config.env_name, run_id)
+        return placed
+
+    def _exists(self, env_name: str, run_id: str) -> StorageError:
+        return StorageError(
+            f"Run {run_id!r} of {env_name!r} exists already in {self.base_dir}. Choose another "
+            "run_id, or leave it out to get a new one."
+        )
+
+    def clone_run(self, env_name: str, run_id: str) -> str:
+        """Make a new run with the config of another one, and nothing else of it.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The other run's id.
+
+        Returns:
+            The new run's id.
+
+        Raises:
+            RunNotFound: When there is no such run.
+            StorageError: When its config cannot be read, or the models folder cannot be written.
+        """
+        return self.create_run(self.load_config(env_name, run_id).replace(run_id=None))
 
     def _make_base_dir(self) -> None:
         """Make the models folder and its marker, if missing."""
@@ -378,10 +447,13 @@ class StorageManager:
             )
         with _lock:
             record = self.load_record(env_name, run_id)
-            files.write_json(self._file(env_name, run_id, _CONFIG), {**record, "notes": notes})
+            _write_record(self._file(env_name, run_id, _CONFIG), {**record, "notes": notes})
 
     def list_runs(self, env_name: str | None = None) -> list[dict[str, Any]]:
-        """List the runs, the newest first, without reading whole files.
+        """List the runs, the newest first.
+
+        What was read once is kept in an index, a file that may be thrown away: only runs whose
+        files have changed since are read again, and of those only the ends.
 
         Args:
             env_name: Only the runs of this environment.
@@ -389,20 +461,34 @@ class StorageManager:
         Returns:
             For each run: run_id, name, algo, env_name, created_at, episodes, steps, total_steps
             (of the whole run, as planned), best_score, avg_score (over the last metrics lines;
-            both None before the first episode), size (bytes), path, holder (who writes it in this
-            process, or None), and broken: None, or why it cannot be opened; its other fields are
-            then None where they are not known.
+            both None before the first episode), size (bytes), resumable (whether it has a
+            checkpoint to go on from), path, holder (who writes it now, in any process, or None),
+            and broken: None, or why it cannot be opened; its other fields are then None where
+            they are not known.
         """
         only = None if env_name is None else slug(env_name)
-        runs = [
-            self._describe(environment, run_id)
-            for environment, run_id in self._run_folders()
-            if only is None or environment == only
-        ]
+        index = RunIndex(self.base_dir / _INDEX)
+        runs = []
+        for environment in _folders(self.base_dir) if only is None else [only]:
+            noted = locks.list_noted(self.base_dir / _LOCKS / environment)
+            folder = self.base_dir / environment
+            all_linked = os.path.islink(folder)
+            for run_id in _folders(folder):
+                path = os.path.join(folder, run_id)
+                linked = all_linked or os.path.islink(path)
+                run = self._describe(environment, run_id, path, linked, index)
+                if run is not None:
+                    if run_id in noted or linked:
+                        with suppress(StorageError):
+                            run["holder"] = self.get_holder(environment, run_id)
+                    runs.append(run)
+        index.save(only)
         return sorted(runs, key=lambda run: (run["created_at"] or "", run["run_id"]), reverse=True)
 
-    def _describe(self, environment: str, run_id: str) -> dict[str, Any]:
-        """Say of a run what its files tell at their ends."""
+    def _describe(
+        self, environment: str, run_id: str, path: str, linked: bool, index: RunIndex
+    ) -> dict[str, Any] | None:
+        """Say of a run what its files tell at their ends; None when it has vanished meanwhile."""
         run: dict[str, Any] = {
             "run_id": run_id,
             "name": None,
@@ -415,47 +501,197 @@ class StorageManager:
             "best_score": None,
             "avg_score": None,
             "size": 0,
-            "path": str(self.base_dir / environment / run_id),
+            "resumable": False,
+            "path": path,
             "holder": None,
             "broken": None,
         }
+        place = f"{environment}/{run_id}"
         try:
-            path = self.get_run_path(environment, run_id)
-            run["holder"] = self.get_holder(environment, run_id)
-            run["size"] = _size(path)
-            record = _read_record(self._file(environment, run_id, _CONFIG), run_id)
-            for field in ("name", "algo", "env_name", "created_at", "total_steps"):
-                run[field] = record.get(field)
-            lines = files.read_last_jsonl(
-                self._file(environment, run_id, _METRICS), _LISTED_LINES
-            ).records
-            if lines:
-                run["episodes"] = lines[-1]["episode"]
-                run["steps"] = lines[-1]["steps"]
-                run["best_score"] = lines[-1]["best_score"]
-                scored = [line for line in lines if line["score"] is not None]
-                if scored:
-                    run["avg_score"] = sum(
-                        line["score"] * line["episodes"] for line in scored
-                    ) / sum(line["episodes"] for line in scored)
+            state = None if linked else files_state(path)
+            known = index.find(place, state)
+            if known is None:
+                self._read_facts(environment, run_id, run)
+                index.put(place, state, {fact: run[fact] for fact in _FACTS})
+            else:
+                run |= known
         except StorageError as error:
             run["broken"] = str(error)
-        except (KeyError, TypeError, ZeroDivisionError, OSError) as error:
+        except Exception as error:  # one broken run never hides the others
             run["broken"] = (
                 f"The files of run {run_id!r} are not what rlplay writes ({error!r}). Put back a "
                 "copy of them, or delete the folder."
             )
-        return run
+        return run if run["broken"] is None or os.path.isdir(path) else None
+
+    def _read_facts(self, environment: str, run_id: str, run: dict[str, Any]) -> None:
+        """Read the config and the end of the metrics, and write what they say into ``run``."""
+        path = self.get_run_path(environment, run_id)
+        run["size"] = files.measure(path)
+        run["resumable"] = (path / _CHECKPOINT).is_file()
+        record = _read_record(self._file(environment, run_id, _CONFIG), run_id)
+        facts: dict[str, Any] = {
+            field: record.get(field)
+            for field in ("name", "algo", "env_name", "created_at", "total_steps")
+        }
+        lines = files.read_last_jsonl(
+            self._file(environment, run_id, _METRICS), _LISTED_LINES
+        ).records
+        if lines:
+            facts["episodes"] = lines[-1]["episode"]
+            facts["steps"] = lines[-1]["steps"]
+            facts["best_score"] = lines[-1]["best_score"]
+            scored = [line for line in lines if line["score"] is not None]
+            if scored:
+                facts["avg_score"] = sum(line["score"] * line["episodes"] for line in scored) / sum(
+                    line["episodes"] for line in scored
+                )
+        for fact, value in facts.items():
+            _check_fact(fact, value)
+            run[fact] = value
+
+    # Trash -------------------------------------------------------------------------------------
+
+    def delete_run(self, env_name: str, run_id: str) -> None:
+        """Move a run to the trash, from where `restore_run` brings it back.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+
+        Raises:
+            RunNotFound: When there is no such run.
+            RunBusy: When it is being written.
+            StorageError: When it cannot be moved.
+        """
+        path = self._existing_run(env_name, run_id)
+        with self._claimed(env_name, run_id, "somebody who deletes it"):
+            trash.move(path, self._place_in_trash(env_name, run_id))
+
+    def restore_run(self, env_name: str, run_id: str) -> Path:
+        """Bring a run back from the trash; of several of this id, the one deleted last.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+
+        Returns:
+            The run's folder.
+
+        Raises:
+            RunNotFound: When the trash has no such run.
+            StorageError: When there is a run of this id again, or it cannot be moved.
+        """
+        path = self.get_run_path(env_name, run_id)
+        last = self._find_deleted_runs(run_id, slug(env_name))[0]
+        files.make_folders(path.parent)
+        with self._claimed(env_name, run_id, "somebody who restores it"):
+            if path.exists():
+                raise self._exists(env_name, run_id)
+            trash.move(last.path, path)
+        return path
+
+    def find_deleted_run(self, run_id: str) -> str:
+        """Find the environment of a run in the trash.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            The environment's folder, which stands for its name in every other call.
+
+        Raises:
+            RunNotFound: When the trash has no such run.
+            StorageError: When it has one of several environments.
+        """
+        return _only({run.environment for run in self._find_deleted_runs(run_id)}, run_id)
+
+    def _find_deleted_runs(
+        self, run_id: str, environment: str | None = None
+    ) -> list[trash.Deleted]:
+        """Find what the trash has of a run, what was deleted last first."""
+        check_id(run_id)
+        runs = [
+            deleted
+            for deleted in trash.list_deleted(self._trash_folder())
+            if deleted.name is None and environment in (None, deleted.environment)
+        ]
+        found = [run for run in runs if run.run_id == run_id]
+        if not found:
+            raise RunNotFound(
+                f"No run {run_id!r} in the trash of {self.base_dir}."
+                f"{nearest(run_id, [run.run_id for run in runs])} `rlplay trash` lists what is "
+                "there."
+            )
+        return found
+
+    def to_trash(
+        self, env_name: str, run_id: str, *names: str, content: bytes | None = None
+    ) -> Path:
+        """Move a file of a run to the trash; or keep a piece that was cut off one there.
+
+        Who calls this is the run's one writer.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+            *names: The file, from the run's folder down, as in ``"checkpoints", "500.pt"``.
+            content: The piece, where the file itself stays.
+
+        Returns:
+            Where it is in the trash, and on the disk by then.
+
+        Raises:
+            StorageError: When there is no such file, or it cannot be moved.
+        """
+        source = self._file(env_name, run_id, *map(files.check_file_name, names))
+        place = self._place_in_trash(env_name, run_id, "-".join(names))
+        if content is None:
+            trash.move(source, place)
+        else:
+            files.write_bytes(place, content)
+        return place
+
+    def list_trash(self) -> list[dict[str, Any]]:
+        """List what was deleted, the last first.
+
+        Returns:
+            For each: run_id, env_name (the environment's folder), name (of a file that was taken
+            out of the run; None for a whole run), deleted_at (ISO 8601, UTC), size (bytes), path.
+        """
+        return [deleted.to_dict() for deleted in trash.list_deleted(self._trash_folder())]
+
+    def empty_trash(self) -> int:
+        """Remove all that is in the trash, for good.
+
+        Returns:
+            How many things were in it.
+
+        Raises:
+            StorageError: When something cannot be removed; the rest can be removed later.
+        """
+        return trash.empty(self._trash_folder())
+
+    def _trash_folder(self) -> Path:
+        return inside(self.base_dir, _TRASH)
+
+    def _place_in_trash(self, env_name: str, run_id: str, name: str | None = None) -> Path:
+        folder = inside(self.base_dir, _TRASH, slug(env_name))
+        return trash.choose_place(folder, check_id(run_id), name)
 
     # Weights -----------------------------------------------------------------------------------
 
     def save_weights(self, env_name: str, run_id: str, agent: SavesWeights) -> Path:
         """Save an agent's weights: the file is the old or the new one, whatever happens.
 
+        The SHA-256 sum of the file stands in the file itself, as a comment that PyTorch does not
+        look at, so that there is no moment at which the two do not match. An agent that writes
+        something else than a PyTorch or zip file gets no sum.
+
         Args:
             env_name: The environment's name.
             run_id: The run's id.
-            agent: Whose `save` is called with a path.
+            agent: Whose `save` is called with a binary file.
 
         Returns:
             Where they are, and on the disk by then.
@@ -468,6 +704,25 @@ class StorageManager:
         _write_weights(path, agent.save)
         return path
 
+    def check_weights(self, env_name: str, run_id: str) -> Path:
+        """Compare a run's weights with their SHA-256 sum.
+
+        Returns:
+            Where they are.
+
+        Raises:
+            RunNotFound: When there is no such run, or it has no weights yet.
+            DamagedFile: When they are not what was saved.
+        """
+        self._existing_run(env_name, run_id)
+        path = self.get_weights_path(env_name, run_id)
+        if not path.is_file():
+            raise RunNotFound(
+                f"Run {run_id!r} has no weights yet. Let it train a while and pause it."
+            )
+        files.check_zip(files.read_bytes(path), path)
+        return path
+
     def load_weights(self, env_name: str, run_id: str) -> dict[str, Any]:
         """Load a run's weights to the CPU; no code in the file is ever run.
 
@@ -476,14 +731,9 @@ class StorageManager:
 
         Raises:
             RunNotFound: When there is no such run, or it has no weights yet.
-            DamagedFile: When the file does not hold weights.
+            DamagedFile: When the file does not hold weights, or not those that were saved.
         """
-        self._existing_run(env_name, run_id)
-        path = self.get_weights_path(env_name, run_id)
-        if not path.is_file():
-            raise RunNotFound(
-                f"Run {run_id!r} has no weights yet. Let it train a while and pause it."
-            )
+        path = self.check_weights(env_name, run_id)
         import torch
 
         try:
@@ -498,15 +748,6 @@ class StorageManager:
                 "it, or train again."
             )
         return weights
-
-    def write_weights(self, env_name: str, run_id: str, data: bytes) -> None:
-        """Replace a run's weights by what an agent's `save` wrote into memory.
-
-        Raises:
-            StorageError: When they cannot be written; the old file is as it was.
-        """
-        self._existing_run(env_name, run_id)
-        files.write_bytes(self.get_weights_path(env_name, run_id), data)
 
     # Going on ----------------------------------------------------------------------------------
 
@@ -543,9 +784,7 @@ class StorageManager:
         lines = self.load_metrics(env_name, run_id, limit=1)
         parent = {"run_id": run_id, "step": lines[-1]["steps"] if lines else 0}
         fork = self.create_run(config, parent=parent)
-        buffer = io.BytesIO()
-        agent.save(buffer)
-        self.write_weights(config.env_name, fork, buffer.getvalue())
+        self.save_weights(config.env_name, fork, agent)
         return fork
 
     def checkpoints(self, env_name: str, run_id: str) -> Checkpoints:
@@ -632,15 +871,10 @@ class StorageManager:
                     "missing. Put back a copy of it, or fork the run to begin with its weights."
                 )
             if len(data) > size:
-                self._to_trash(env_name, run_id, f"{name}-from-{size}", data[size:])
+                self.to_trash(env_name, run_id, f"{name}-from-{size}", content=data[size:])
                 files.cut(path, size)
                 cut += len(data) - size
         return cut
-
-    def _to_trash(self, env_name: str, run_id: str, name: str, data: bytes) -> None:
-        folder = inside(self.base_dir, ".trash")
-        files.make_folders(folder)
-        files.write_bytes(folder / f"{run_id}.{secrets.token_hex(4)}.{name}", data)
 
     def save_snapshot(
         self, env_name: str, run_id: str, step: int, weights: Mapping[str, NDArray[Any]]
@@ -959,10 +1193,26 @@ class StorageManager:
             files.make_folders(folder)
             yield folder
         finally:
-            _discard(folder)
+            with suppress(StorageError):
+                files.remove_tree(folder)
             for path in missing:
                 with suppress(OSError):  # not empty: it has come to use
                     files.disk.remove_folder(path)
+
+
+def _only(environments: Iterable[str], run_id: str) -> str:
+    """Give the one environment that has a run of this id.
+
+    Raises:
+        StorageError: When there are several.
+    """
+    first, *others = sorted(environments)
+    if others:
+        raise StorageError(
+            f"Several environments have a run {run_id!r}: {', '.join([first, *others])}. Say which "
+            "one you mean."
+        )
+    return first
 
 
 def _is_id(name: str) -> bool:
@@ -987,16 +1237,30 @@ def _folders(folder: Path) -> list[str]:
         ) from error
 
 
-def _size(folder: Path) -> int:
-    """Sum the sizes of the files in a folder and below, in bytes; links are not followed."""
-    total = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                total += _size(Path(entry.path))
-            else:
-                total += entry.stat(follow_symlinks=False).st_size
-    return total
+def _check_fact(fact: str, value: Any) -> None:
+    """Refuse what would break the list of all runs.
+
+    Raises:
+        ValueError: For a value that rlplay does not write.
+    """
+    if not isinstance(value, _FACTS[fact]) or (
+        isinstance(value, float) and not math.isfinite(value)
+    ):
+        raise ValueError(f"{fact} = {value!r}")
+    if isinstance(value, str):
+        value.encode()  # half a surrogate pair is no text
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what writers that died left half-written in the folder of a run.
+
+    Its config is left out: it may be written by others than the run's one writer.
+    """
+    with suppress(OSError):  # it is in nobody's way
+        below = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
+        for path in [file for each in (folder, *below) for file in each.glob(".*.tmp")]:
+            if not path.name.startswith(f".{_CONFIG}."):
+                files.remove(path)
 
 
 def _place(path: Path, config: RunConfig, record: Mapping[str, Any]) -> bool:
@@ -1012,7 +1276,8 @@ def _place(path: Path, config: RunConfig, record: Mapping[str, Any]) -> bool:
         _write_config(beside, config, record)
         return _move(beside, path)
     finally:
-        _discard(beside)
+        with suppress(StorageError):
+            files.remove_tree(beside)
 
 
 def _move(beside: Path, path: Path) -> bool:
@@ -1031,37 +1296,21 @@ def _move(beside: Path, path: Path) -> bool:
         if beside.exists() and path.exists():
             return False  # somebody else was faster
         raise
+    finally:
+        with suppress(StorageError):
+            files.remove_tree(beside)
     return True
 
 
-def _discard(folder: Path) -> None:
-    """Remove a run's folder that did not come into place, with all that is in it."""
-    try:
-        for path in folder.iterdir():
-            if path.is_dir():
-                _discard(path)
-            else:
-                files.disk.remove(path)
-        files.disk.remove_folder(folder)
-    except OSError:
-        return
-
-
-def _write_weights(path: Path, save: Callable[[Path], None]) -> None:
-    """Have weights written, and moved into place when they are whole.
+def _write_weights(path: Path, save: Callable[[IO[bytes]], None]) -> None:
+    """Have weights written, with their sum, and moved into place when they are whole.
 
     Raises:
         StorageError: When they cannot be written; the old file is as it was.
     """
-    with files.replacing(path) as beside:
-        try:
-            save(beside)
-        except RuntimeError as error:
-            # PyTorch's writer reports a full disk this way.
-            raise StorageError(
-                f"Cannot write {path}: {error}. Free some space on this disk, or set "
-                "RLPLAY_MODELS to another folder."
-            ) from error
+    with io.BytesIO() as file:
+        save(file)
+        files.write_bytes(path, files.seal_zip(file.getvalue()))
 
 
 def _now() -> str:
@@ -1084,7 +1333,7 @@ def _read_record(path: Path, run_id: str) -> dict[str, Any]:
         )
     record = files.read_json(path)
     _check_version(record, str(path), f"Run {run_id!r}")
-    return record
+    return files.unseal(record, path, required=record["format_version"] > 1)
 
 
 def _check_version(record: Mapping[str, Any], file: str, run: str) -> None:
@@ -1143,10 +1392,9 @@ def _admitted(record: Mapping[str, Any]) -> tuple[RunConfig, dict[str, Any]]:
 
 def _write_config(folder: Path, config: RunConfig, record: Mapping[str, Any]) -> None:
     """Write ``config.json``; what is known of the run from before stays."""
-    files.write_json(
+    _write_record(
         folder / _CONFIG,
         {
-            "format_version": FORMAT_VERSION,
             **config.to_dict(),
             "environment_version": record.get(
                 "environment_version", get_env_spec(config.env_name).version
@@ -1157,3 +1405,9 @@ def _write_config(folder: Path, config: RunConfig, record: Mapping[str, Any]) ->
             **{name: record[name] for name in ("parent", "imported_from") if record.get(name)},
         },
     )
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write ``config.json`` in the newest format, with its sum."""
+    rest = {field: value for field, value in record.items() if field != "format_version"}
+    files.write_json(path, files.seal({"format_version": FORMAT_VERSION, **rest}))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -26,7 +24,7 @@ from pydantic import (
 
 from rlplay.envs import create_env, get_env_spec
 from rlplay.errors import ContractError, DamagedFile, StorageError
-from rlplay.storage.files import check_id
+from rlplay.storage.files import check_id, json_sum, seal
 
 __all__ = ["FORMAT_VERSION", "Frames", "Outcome", "Replay", "ReplayCheck", "play", "replay_id"]
 
@@ -130,7 +128,7 @@ class Replay(BaseModel):
         if version > 1:
             claimed = fields.pop("sha256", None)
             try:
-                found = _json_hash({**fields, "format_version": version})
+                found = json_sum({**fields, "format_version": version})
             except (ValueError, RecursionError) as error:
                 raise _damaged(name, str(error)) from None
             if claimed != found:
@@ -147,8 +145,7 @@ class Replay(BaseModel):
 
         The sum is that of the rest in canonical JSON: keys sorted, no spaces, ASCII only.
         """
-        values = {"format_version": FORMAT_VERSION, **self.model_dump(mode="json")}
-        return {**values, "sha256": _json_hash(values)}
+        return seal({"format_version": FORMAT_VERSION, **self.model_dump(mode="json")})
 
     def frames(self) -> Frames:
         """Play the episode again, frame by frame.
@@ -382,14 +379,7 @@ def _score(info: dict[str, Any]) -> float | None:
 
 def state_hash(state: dict[str, Any]) -> str:
     """SHA-256 of a `render_state`, spelled as canonical JSON: keys sorted, no spaces."""
-    return _json_hash(state)
-
-
-def _json_hash(values: dict[str, Any]) -> str:
-    text = json.dumps(
-        values, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    return json_sum(state)
 
 
 class Frames(Sequence[dict[str, Any]]):

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import torch
 
@@ -71,6 +71,19 @@ class Outcome(NamedTuple):
     with_weights: bool
     held_up: float
     size: int
+
+
+class _SavedWeights:
+    """An agent's weights as they are now, to be written later."""
+
+    def __init__(self, agent: Agent) -> None:
+        with io.BytesIO() as file:
+            agent.save(file)
+            self._data = file.getvalue()
+
+    def save(self, file: IO[bytes]) -> None:
+        """Write them."""
+        file.write(self._data)
 
 
 class Saver:
@@ -135,18 +148,14 @@ class Saver:
         began = time.monotonic()
         check_finite(agent, step)
         packed = None if state is None else self._shadow.copy(state)
-        weights: bytes | None = None
-        if with_weights:
-            buffer = io.BytesIO()
-            agent.save(buffer)
-            weights = buffer.getvalue()
+        weights = _SavedWeights(agent) if with_weights else None
         metrics_bytes, events_bytes = self._storage.line_bytes(self._env_name, self._run_id)
         held_up = time.monotonic() - began
         run = (self._env_name, self._run_id)
 
         def write() -> None:
             if weights is not None:
-                self._storage.write_weights(*run, weights)
+                self._storage.save_weights(*run, weights)
             if packed is not None:
                 self._storage.save_checkpoint(
                     *run,

@@ -20,7 +20,6 @@ import asyncio
 import atexit
 import collections
 import enum
-import io
 import logging
 import queue
 import threading
@@ -683,10 +682,8 @@ class _Trainer:
         storage, run = self._session.storage, (self._config.env_name, str(self._config.run_id))
         with suppress(Exception):
             if hasattr(self, "_saver") and not storage.weights_exist(*run):
-                buffer = io.BytesIO()
                 check_finite(self._loop.agent, self._loop.total_steps)
-                self._loop.agent.save(buffer)
-                storage.write_weights(*run, buffer.getvalue())
+                storage.save_weights(*run, self._loop.agent)
                 self._saved_at = time.time()
 
     def _close_saver(self, _: str | None) -> None:

@@ -1,7 +1,10 @@
 """Whole files, whole lines, and names that stay inside."""
 
+import io
 import json
 import os
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from hypothesis import strategies as st
 
 from rlplay.errors import DamagedFile, InvalidName, StorageError
 from rlplay.storage import files
+
+from .faults import Failure, Killed, assert_on_disk, fail_everywhere, recorded
 
 # Names ----------------------------------------------------------------------------------------
 
@@ -120,27 +125,6 @@ def test_the_root_itself_may_be_a_link(tmp_path):
 # Whole files ----------------------------------------------------------------------------------
 
 
-class FailingDisk(files.Disk):
-    """Fails at the n-th operation, counted from 0."""
-
-    def __init__(self, fails_at: int) -> None:
-        self.operations = 0
-        self.fails_at = fails_at
-
-    def __getattribute__(self, name):
-        attribute = super().__getattribute__(name)
-        if name.startswith("_") or not callable(attribute):
-            return attribute
-
-        def counted(*arguments):
-            self.operations += 1
-            if self.operations - 1 == self.fails_at:
-                raise OSError(28, "No space left on device")
-            return attribute(*arguments)
-
-        return counted
-
-
 def write_with_bytes(path: Path) -> None:
     files.write_bytes(path, b"new")
 
@@ -151,37 +135,35 @@ def write_with_replacing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [write_with_bytes, write_with_replacing])
-def test_a_write_that_fails_anywhere_leaves_the_old_or_the_new_file(tmp_path, monkeypatch, write):
+def test_a_write_that_fails_anywhere_leaves_the_old_or_the_new_file(tmp_path, write):
     path = tmp_path / "file"
-    for failing in range(100):
+
+    def prepare() -> None:
+        for left in tmp_path.iterdir():
+            left.unlink()
         path.write_bytes(b"old")
-        disk = FailingDisk(failing)
-        monkeypatch.setattr(files, "disk", disk)
-        failure = None
-        try:
-            write(path)
-        except StorageError as error:
-            failure = str(error)
-        if failure is None:
-            break
-        assert "Free some space" in failure
+
+    def check(failure: Failure) -> None:
         assert path.read_bytes() in (b"old", b"new")
-        assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-    assert path.read_bytes() == b"new"
-    assert 3 <= failing < 100
+        if failure.error is None:
+            assert path.read_bytes() == b"new"
+        if not isinstance(failure.error, Killed):
+            assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+        if failure.kind == "no space":
+            assert failure.error is None or "Free some space" in str(failure.error)
+
+    assert fail_everywhere(prepare, lambda: write(path), check) >= 3
 
 
-def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
-    calls = []
-
-    class Watched(files.Disk):
-        def __getattribute__(self, name):
-            calls.append(name)
-            return super().__getattribute__(name)
-
-    monkeypatch.setattr(files, "disk", Watched())
-    write_with_bytes(tmp_path / "file")
-    assert calls == ["create", "write", "sync", "close", "replace", "sync_folder"]
+def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path):
+    operations = recorded(lambda: write_with_bytes(tmp_path / "file"))
+    names = [operation.name for operation in operations]
+    assert names == ["create", "write", "sync", "close", "replace", "sync_folder"]
+    for left_out in ("sync", "sync_folder"):
+        with pytest.raises(AssertionError):
+            assert_on_disk([each for each in operations if each.name != left_out])
+    assert_on_disk(operations)
+    assert_on_disk(recorded(lambda: files.make_folders(tmp_path / "a" / "b")))
 
 
 def test_short_writes_are_continued(tmp_path, monkeypatch):
@@ -220,6 +202,88 @@ def test_make_folders_makes_all_or_says_what_stands_in_the_way(tmp_path):
         files.make_folders(tmp_path / "file" / "below")
 
 
+# Sums -----------------------------------------------------------------------------------------
+
+
+def test_a_sealed_object_is_given_back_and_any_change_is_refused(tmp_path):
+    value = {"b": [1, 2.5, None], "a": {"ü": "ö"}, "n": 10**30}
+    sealed = files.seal(value)
+    assert files.unseal(json.loads(json.dumps(sealed)), tmp_path) == value
+    assert files.seal(sealed) == sealed
+    assert files.seal({"n": 10**30, **value})["sha256"] == sealed["sha256"]
+    for change in ({"b": [1, 2.5]}, {"c": 1}, {"sha256": "0" * 64}, {"sha256": None}):
+        with pytest.raises(DamagedFile, match=r"config\.json is damaged, or was edited by hand"):
+            files.unseal({**sealed, **change}, tmp_path / "config.json")
+
+
+def test_an_object_without_a_sum_passes_where_none_is_required(tmp_path):
+    assert files.unseal({"a": 1}, tmp_path, required=False) == {"a": 1}
+    with pytest.raises(DamagedFile):
+        files.unseal({"a": 1}, tmp_path)
+    with pytest.raises(DamagedFile):
+        files.unseal({"a": 1, "sha256": "x"}, tmp_path, required=False)
+
+
+def make_zip(comment: bytes = b"") -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("weights", b"0123456789")
+        archive.comment = comment
+    return file.getvalue()
+
+
+def test_a_sealed_zip_is_still_a_zip_and_any_change_is_refused(tmp_path):
+    sealed = files.seal_zip(make_zip())
+    with zipfile.ZipFile(io.BytesIO(sealed)) as archive:
+        assert archive.read("weights") == b"0123456789"
+        assert archive.comment.startswith(b"rlplay sha256 ")
+    files.check_zip(sealed, tmp_path)
+    assert files.seal_zip(sealed) == sealed
+    record = sealed.rindex(b"PK\x05\x06")
+    for place in range(len(sealed)):
+        damaged = bytearray(sealed)
+        damaged[place] ^= 1
+        # What says that there is a comment; no program for zip files takes it for one then.
+        if place in (*range(record, record + 4), record + 20, record + 21):
+            continue
+        with pytest.raises(DamagedFile, match="is damaged"):
+            files.check_zip(bytes(damaged), tmp_path)
+    for size in range(record + 22, len(sealed)):
+        with pytest.raises(DamagedFile, match="is damaged"):
+            files.check_zip(sealed[:size], tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"weights", make_zip(b"of somebody else")])
+def test_what_is_no_plain_zip_gets_no_sum_and_passes(tmp_path, data):
+    assert files.seal_zip(data) == data
+    files.check_zip(data, tmp_path)
+
+
+def test_a_zip_without_a_sum_passes(tmp_path):
+    files.check_zip(make_zip(), tmp_path)
+
+
+# Trees ----------------------------------------------------------------------------------------
+
+
+def test_removing_a_tree_follows_no_link(tmp_path):
+    (tmp_path / "tree" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "tree" / "a" / "file").write_bytes(b"12345")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_bytes(b"precious")
+    (tmp_path / "tree" / "folder").symlink_to(tmp_path / "outside")
+    (tmp_path / "tree" / "a" / "link").symlink_to(tmp_path / "outside" / "file")
+    links = sum(path.lstat().st_size for path in tmp_path.rglob("*") if path.is_symlink())
+    assert files.measure(tmp_path / "tree") == 5 + links
+    files.remove_tree(tmp_path / "tree")
+    assert not (tmp_path / "tree").exists()
+    assert (tmp_path / "outside" / "file").read_bytes() == b"precious"
+    with pytest.raises(StorageError, match="Cannot read"):
+        files.measure(tmp_path / "tree")
+    with pytest.raises(StorageError, match="Cannot remove"):
+        files.remove_tree(tmp_path / "tree")
+
+
 # Lines ----------------------------------------------------------------------------------------
 
 
@@ -232,16 +296,18 @@ def write_records(path: Path, count: int) -> bytes:
     return path.read_bytes()
 
 
-def test_a_file_cut_at_any_byte_of_its_last_line_loses_that_line_alone(tmp_path):
+def test_a_file_cut_at_any_byte_loses_the_line_that_is_cut_and_no_other(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    whole = write_records(path, 3)
-    last = len(whole) - len(files.to_json(records(3)[2])) - 1
-    for size in range(last, len(whole) + 1):
+    whole = write_records(path, 4)
+    ends = [match.end() for match in re.finditer(b"\n", whole)]
+    for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
+        # Without its line break, a line is whole.
+        complete = sum(size >= end - 1 for end in ends)
+        torn = size not in (0, *ends, *(end - 1 for end in ends))
         read, tail = files.read_jsonl(path), files.read_last_jsonl(path, 10)
-        complete = size >= len(whole) - 1  # without its line break, a line is whole
-        assert read.records == tail.records == records(3 if complete else 2)
-        assert read.skipped == tail.skipped == (0 if complete or size == last else 1)
+        assert read.records == tail.records == records(4)[:complete]
+        assert read.skipped == tail.skipped == torn
         # Going on after the crash costs nothing more.
         files.append_lines(path, ['{"next":1}'])
         assert files.read_jsonl(path).records == [*read.records, {"next": 1}]

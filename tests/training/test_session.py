@@ -327,7 +327,7 @@ def test_the_same_config_gives_the_same_bytes_also_beside_others(make_session, a
     assert equal(weights(alone), weights(beside[0]))
     replays = [
         [
-            storage.load_replay("snake", run, row["replay_id"]).to_dict() | {"run_id": None}
+            storage.load_replay("snake", run, row["replay_id"]).to_dict() | {"run_id": None, "sha256": None}
             for row in storage.list_replays("snake", run)
         ]
         for storage, run in ((s.storage, s.run_id) for s in (alone, beside[0]))
@@ -445,7 +445,7 @@ def test_a_last_save_that_fails_is_not_called_saved(make_session, monkeypatch):
     def full(*_: Any) -> None:
         raise StorageError("no space left")
 
-    monkeypatch.setattr(session.storage, "write_weights", full)
+    monkeypatch.setattr(session.storage, "save_weights", full)
     session.start(max_speed=True)
     with pytest.raises(StorageError, match="no space left"):
         session.wait(30)
@@ -542,7 +542,7 @@ def test_a_save_that_fails_is_shown_and_harmless(make_session, monkeypatch):
     def full(*_: Any) -> None:
         raise StorageError("no space left")
 
-    monkeypatch.setattr(session.storage, "write_weights", full)
+    monkeypatch.setattr(session.storage, "save_weights", full)
     session.start(max_speed=True)
     session.pause()
     until(lambda: "no space left" in session.snapshot().message)
