@@ -21,6 +21,7 @@ from rlplay.config import RunConfig, get_default_config
 from rlplay.envs import ENV_REGISTRY, create_env
 from rlplay.envs.snake.config import REWARD_VARIABLES
 from rlplay.storage import StorageManager
+from rlplay.storage.checkpoint import pack
 
 TINY = ["--steps", "2000", "--num-envs", "16", "--network", "8", "--env.grid-size", "4", "--quiet"]
 
@@ -40,12 +41,11 @@ def asked(monkeypatch):
     """Catch what `rlplay train` would train."""
     caught = []
 
-    def instead(config, **options):
-        caught.append((config, options))
+    def instead(session, **options):
+        caught.append((session.config, options))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train_command, "train", instead)
-    monkeypatch.setattr(train_command, "sessions", list)
 
     def ask(*words):
         assert main(["train", *words]) == 130
@@ -305,15 +305,15 @@ def test_runs_says_which_are_in_use_and_which_can_go_on(trained, capsys, monkeyp
     models = tmp_path / "models"
     shutil.copytree(trained.folder, models)
     monkeypatch.setenv("RLPLAY_MODELS", str(models))
-    assert main(["runs"]) == 0
-    header = capsys.readouterr().out.splitlines()[1]
-    assert header.split()[-1] == "MB"
-    (models / "snake" / trained.run_id / "checkpoint.json").write_text("{}")
-    assert main(["runs"]) == 0
-    _, header, row = capsys.readouterr().out.splitlines()
-    assert header.split()[-1] == "STATE"
-    assert row.endswith("can go on")
     storage = StorageManager(models)
+    run = "snake", trained.run_id
+    total_steps = storage.load_config(*run).total_steps
+    for step, last in ((total_steps - 1, "can go on"), (total_steps, "")):
+        storage.save_checkpoint(*run, pack({}), step=step, items=1, metrics_bytes=0, events_bytes=0)
+        assert main(["runs"]) == 0
+        _, header, row = capsys.readouterr().out.splitlines()
+        assert header.split()[-1] == ("STATE" if last else "MB")
+        assert row.endswith(last)
     storage.claim("snake", trained.run_id, "a session")
     try:
         assert main(["runs"]) == 0
@@ -531,7 +531,7 @@ def test_ctrl_c_ends_cleanly_and_saves(models_folder, number):
     output, errors = process.communicate(timeout=60)
     assert errors == ""
     assert process.returncode == 130
-    assert output == f"Stopped, and saved: {run}\n"
+    assert output == f"Stopped, and saved: {run}\nTo go on: rlplay train --resume long-1\n"
     assert StorageManager(models_folder).weights_exist("snake", "long-1")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -85,6 +85,9 @@ class Agent(abc.ABC):
 
     #: The model that declares the algorithm's options.
     Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+    #: Whether the algorithm shares its batches out among ``config.num_threads`` threads by itself;
+    #: PyTorch's operations then have one thread each.
+    shares_threads: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -344,15 +347,22 @@ class TorchAgent(Agent):
         Raises:
             TrainingDiverged: When loss or gradient is not finite; the weights stay as they were.
         """
-        self.optimizer.zero_grad(set_to_none=True)
         with explain_out_of_memory(self.config):
-            loss.backward()
+            gradients = torch.autograd.grad(loss, tuple(self.network.parameters()))
+        return self._step(gradients, float(loss.detach()), max_gradient_norm)
+
+    def _step(
+        self, gradients: Sequence[torch.Tensor], loss: float, max_gradient_norm: float
+    ) -> float:
+        """Take one optimizer step against gradients; see `_descend`."""
+        for parameter, gradient in zip(self.network.parameters(), gradients, strict=True):
+            parameter.grad = gradient
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), max_gradient_norm))
-        if not np.isfinite(norm) or not np.isfinite(float(loss.detach())):
+        if not np.isfinite(norm) or not np.isfinite(loss):
             raise TrainingDiverged(
-                f"The loss is {float(loss.detach())} and its gradient's norm {norm} after "
-                f"{self.steps} steps: not finite. What was saved before stays as it is. "
-                "Lower the learning rate, or look at the rewards: are they huge or NaN?"
+                f"The loss is {loss} and its gradient's norm {norm} after {self.steps} steps: "
+                "not finite. What was saved before stays as it is. Lower the learning rate, or "
+                "look at the rewards: are they huge or NaN?"
             )
         self.optimizer.step()
         return norm

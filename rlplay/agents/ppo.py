@@ -18,12 +18,14 @@ Differs from the papers:
     4. The learning rate and the entropy coefficient may move in a line over the run.
     5. The update phase ends early, whole, where the policy has moved further from the old one
        than `kl_limit` (estimator k3 of Schulman 2020, "Approximating KL divergence").
-    6. Each call of `train_step` is one minibatch, so that a pause never waits for a phase.
+    6. Each call of `train_step` is one minibatch, so that a pause never waits for a phase. On the
+       CPU its rows are shared out among threads, whose gradients are added up.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import gymnasium
@@ -36,6 +38,7 @@ from rlplay.agents.base import Actions, Flags, Hyperparameters, Observations, Re
 from rlplay.agents.buffers import RolloutBuffer, generalized_advantage_estimation
 from rlplay.agents.networks import build_network
 from rlplay.agents.schedules import linear
+from rlplay.agents.workers import Workers
 from rlplay.config import RunConfig
 from rlplay.device import explain_out_of_memory
 from rlplay.envs.snake.config import CLASSIC
@@ -150,7 +153,14 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "num_envs": 512,
             "num_threads": None,
             "total_steps": 45_000_000,
-            "hyperparams": {"discount": 0.9997, "num_epochs": 2, "value_coefficient": 0.05},
+            "hyperparams": {
+                "discount": 0.9997,
+                "num_minibatches": 16,
+                "num_epochs": 1,
+                "entropy_coefficient": 0.008,
+                "final_entropy_coefficient": 0.001,
+                "value_coefficient": 0.05,
+            },
         },
         "classic": {
             "num_envs": 64,
@@ -168,6 +178,7 @@ class PPO(TorchAgent):
     """Proximal policy optimization: many boards, small trusted steps of the policy."""
 
     Hyperparameters = PPOHyperparameters
+    shares_threads = True
 
     def __init__(
         self,
@@ -194,6 +205,8 @@ class PPO(TorchAgent):
             self.rollout = RolloutBuffer(
                 self.hyperparams.num_steps, self.num_envs, self.observation_size
             )
+        on_cpu = self.device.type == "cpu"
+        self.workers = Workers(config.num_threads or 1 if on_cpu else 1)
         size = self.hyperparams.num_steps * self.num_envs
         self._minibatch_size: int = math.ceil(size / self.hyperparams.num_minibatches)
         # What select_action found out and store_transition keeps.
@@ -222,11 +235,20 @@ class PPO(TorchAgent):
         output = output.float()
         return output[:, :-1], output[:, -1]
 
+    def _act(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give logits (batch, actions) and values (batch,) on the CPU, with no gradient."""
+
+        def forward(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            with torch.no_grad():
+                return self._forward(rows)
+
+        logits, values = zip(*self.workers.map(forward, observations), strict=True)
+        return torch.cat(logits).cpu(), torch.cat(values).cpu()
+
     @torch.no_grad()
     def select_action(self, observations: Observations, training: bool = True) -> Actions:
         """Sample from the policy, or take its most probable action."""
-        logits, values = self._forward(self._to_device(observations))
-        logits, values = logits.cpu(), values.cpu()
+        logits, values = self._act(self._to_device(observations))
         if not training:
             return logits.argmax(dim=1).numpy()
         log_probabilities = torch.log_softmax(logits, dim=1)
@@ -239,9 +261,8 @@ class PPO(TorchAgent):
             self._log_probabilities, self._values = chosen.numpy(), values.numpy()
         return actions.numpy()
 
-    @torch.no_grad()
     def _value(self, observations: Observations) -> Any:
-        return self._forward(self._to_device(observations))[1].cpu().numpy()
+        return self._act(self._to_device(observations))[1].numpy()
 
     def store_transition(
         self,
@@ -314,6 +335,53 @@ class PPO(TorchAgent):
             )
         return self._batch
 
+    def _part_of(
+        self, minibatch: torch.Tensor, entropy_coefficient: float
+    ) -> Callable[[torch.Tensor], tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
+        """Prepare to learn from parts of a minibatch.
+
+        Args:
+            minibatch: (B,) int64, its rows of the rollout.
+            entropy_coefficient: Pay for staying random.
+
+        Returns:
+            A function from some of the rows to their share of the gradients, and of (6,) loss,
+            policy loss, value loss, entropy, KL and clip fraction.
+        """
+        options, count = self.hyperparams, len(minibatch)
+        tensors = self._rollout_tensors()
+        chosen = tensors[3].index_select(0, minibatch)
+        # A minibatch of one has no spread.
+        mean, spread = chosen.mean(), chosen.std() + 1e-8 if count > 1 else torch.tensor(1.0)
+        parameters = tuple(self.network.parameters())
+
+        def learn(rows: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+            observations, actions, old_log_probabilities, advantages, returns = (
+                tensor.index_select(0, rows) for tensor in tensors
+            )
+            if count > 1:
+                advantages = (advantages - mean) / spread
+            logits, values = self._forward(observations)
+            log_probabilities = torch.log_softmax(logits, dim=1)
+            log_ratio = log_probabilities.gather(1, actions[:, None])[:, 0] - old_log_probabilities
+            ratio = log_ratio.exp()
+            clipped = ratio.clamp(1.0 - options.clip, 1.0 + options.clip)
+            policy_loss = -torch.minimum(ratio * advantages, clipped * advantages).sum() / count
+            value_loss = 0.5 * (values - returns).square().sum() / count
+            entropy = -(log_probabilities.exp() * log_probabilities).sum() / count
+            loss = (
+                policy_loss + options.value_coefficient * value_loss - entropy_coefficient * entropy
+            )
+            gradients = torch.autograd.grad(loss, parameters)
+            with torch.no_grad():
+                kl = (ratio - 1.0 - log_ratio).sum() / count
+                clip_fraction = ((ratio - 1.0).abs() > options.clip).sum() / count
+                return gradients, torch.stack(
+                    [loss, policy_loss, value_loss, entropy, kl, clip_fraction]
+                )
+
+        return learn
+
     def train_step(self) -> dict[str, float]:
         """Learn from one minibatch."""
         if not self.updates_due:
@@ -323,9 +391,6 @@ class PPO(TorchAgent):
             self._order = torch.randperm(len(self._order), generator=self.generator)
         start = self._minibatch * self._minibatch_size
         index = self._order[start : start + self._minibatch_size].to(self.device)
-        observations, actions, old_log_probabilities, advantages, returns = (
-            tensor.index_select(0, index) for tensor in self._rollout_tensors()
-        )
         progress = {"steps": self.config.total_steps, "now": self.steps}
         rate = options.learning_rate
         rate = linear(rate, rate * options.final_learning_rate_fraction, **progress)
@@ -333,32 +398,22 @@ class PPO(TorchAgent):
             options.entropy_coefficient, options.final_entropy_coefficient, **progress
         )
         self._set_learning_rate(rate)
-
         with explain_out_of_memory(self.config):
-            logits, values = self._forward(observations)
-        log_probabilities = torch.log_softmax(logits, dim=1)
-        log_ratio = log_probabilities.gather(1, actions[:, None])[:, 0] - old_log_probabilities
-        ratio = log_ratio.exp()
-        if len(advantages) > 1:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        clipped = ratio.clamp(1.0 - options.clip, 1.0 + options.clip)
-        policy_loss = -torch.minimum(ratio * advantages, clipped * advantages).mean()
-        value_loss = 0.5 * (values - returns).square().mean()
-        entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()
-        loss = policy_loss + options.value_coefficient * value_loss - entropy_coefficient * entropy
-        with torch.no_grad():
-            kl = float((ratio - 1.0 - log_ratio).mean())
-            clip_fraction = float(((ratio - 1.0).abs() > options.clip).float().mean())
+            parts = self.workers.map(self._part_of(index, entropy_coefficient), index)
+        gradients = [sum(part[1:], part[0]) for part in zip(*(p[0] for p in parts), strict=True)]
+        loss, policy_loss, value_loss, entropy, kl, clip_fraction = (
+            torch.stack([sums for _, sums in parts]).sum(0).tolist()
+        )
         if options.kl_limit is not None and kl > options.kl_limit:
             self._end_updates()
             return {"kl": kl, "clip_fraction": clip_fraction}
-        gradient_norm = self._descend(loss, options.max_gradient_norm)
+        gradient_norm = self._step(gradients, loss, options.max_gradient_norm)
         self._advance()
         return {
-            "loss": float(loss.detach()),
-            "policy_loss": float(policy_loss.detach()),
-            "value_loss": float(value_loss.detach()),
-            "entropy": float(entropy.detach()),
+            "loss": loss,
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
             "kl": kl,
             "clip_fraction": clip_fraction,
             "explained_variance": self._explained_variance,

@@ -64,7 +64,6 @@ _CONFIG, _WEIGHTS = "config.json", "weights.pt"
 _METRICS, _EVENTS, _LOG = "metrics.jsonl", "events.jsonl", "log.txt"
 _REPLAYS = "replays"
 _SNAPSHOTS = "snapshots"
-_CHECKPOINT = "checkpoint.json"
 
 #: Beside the environments' folders. No id begins with a point.
 _LOCKS, _TRASH, _INDEX = ".locks", ".trash", ".index.json"
@@ -528,7 +527,6 @@ class StorageManager:
         """Read the config and the end of the metrics, and write what they say into ``run``."""
         path = self.get_run_path(environment, run_id)
         run["size"] = files.measure(path)
-        run["resumable"] = (path / _CHECKPOINT).is_file()
         record = _read_record(self._file(environment, run_id, _CONFIG), run_id)
         facts: dict[str, Any] = {
             field: record.get(field)
@@ -546,6 +544,9 @@ class StorageManager:
                 facts["avg_score"] = sum(line["score"] * line["episodes"] for line in scored) / sum(
                     line["episodes"] for line in scored
                 )
+        with suppress(StorageError):  # a run whose checkpoint is damaged can still be forked
+            newest = Checkpoints(path).entries()[:1]
+            facts["resumable"] = any(entry.step < record["total_steps"] for entry in newest)
         for fact, value in facts.items():
             _check_fact(fact, value)
             run[fact] = value

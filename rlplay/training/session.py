@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig, validated
 from rlplay.device import (
     available_devices,
@@ -432,8 +433,6 @@ class TrainingSession:
             ConfigError: For an unknown option, one that is not live while it runs, or a value
                 out of range; nothing is changed then.
         """
-        from rlplay.agents import get_agent_spec
-
         model = get_agent_spec(self.config.algo).hyperparameters
         with self._lock:
             if self._running or self._goes_on:
@@ -707,7 +706,8 @@ class _Trainer:
     def _prepare(self) -> None:
         """Everything that takes time, in this thread."""
         keep_freed_memory()
-        torch.set_num_threads(self._config.num_threads or 1)
+        agent = get_agent_spec(self._config.algo).agent
+        torch.set_num_threads(1 if agent.shares_threads else self._config.num_threads or 1)
         # Numbers too small to be written normally cost a hundred times as much, and mean nothing.
         torch.set_flush_denormal(True)
 

@@ -12,6 +12,7 @@ import pytest
 
 from rlplay.config import get_default_config
 from rlplay.storage import StorageManager, files
+from rlplay.storage.checkpoint import pack
 
 LONG_AGO = 1_700_000_000
 
@@ -108,7 +109,9 @@ def test_only_what_changed_is_read_again(storage, index):
     (storage.get_run_path("snake", "run-0003") / "metrics.jsonl").unlink()
     storage.append_metrics("snake", "run-0003", line(1000))
     storage.rename_run("snake", "run-0001", "Another title")
-    (storage.get_run_path("snake", "run-0002") / "checkpoint.json").write_text("{}")
+    storage.save_checkpoint(
+        "snake", "run-0002", pack({}), step=1, items=1, metrics_bytes=0, events_bytes=0
+    )
     with opened() as seen:
         after = {run["run_id"]: run for run in storage.list_runs()}
     assert seen.count("open config.json") == 3

@@ -18,6 +18,7 @@ from rlplay.errors import (
     StorageError,
 )
 from rlplay.storage import Replay, StorageManager, files, find_root, get_storage_manager
+from rlplay.storage.checkpoint import pack
 from rlplay.storage.manager import MARKER
 
 
@@ -295,8 +296,13 @@ def test_a_list_tells_what_the_files_say(storage, run_id, config):
     }
     assert storage.list_runs("snake") == [run]
     assert storage.list_runs("other") == []
+    for step, resumable in ((100, True), (config.total_steps, False)):
+        storage.save_checkpoint(
+            "snake", run_id, pack({}), step=step, items=1, metrics_bytes=0, events_bytes=0
+        )
+        assert storage.list_runs()[0]["resumable"] is resumable
     (storage.get_run_path("snake", run_id) / "checkpoint.json").write_text("{}")
-    assert storage.list_runs()[0]["resumable"] is True
+    assert storage.list_runs()[0]["resumable"] is False
 
 
 def test_a_run_without_an_episode_is_listed(storage, run_id):

@@ -327,7 +327,8 @@ def test_the_same_config_gives_the_same_bytes_also_beside_others(make_session, a
     assert equal(weights(alone), weights(beside[0]))
     replays = [
         [
-            storage.load_replay("snake", run, row["replay_id"]).to_dict() | {"run_id": None, "sha256": None}
+            storage.load_replay("snake", run, row["replay_id"]).to_dict()
+            | {"run_id": None, "sha256": None}
             for row in storage.list_replays("snake", run)
         ]
         for storage, run in ((s.storage, s.run_id) for s in (alone, beside[0]))

@@ -101,18 +101,18 @@ class SnakeConfig(BaseModel):
         json_schema_extra={"unit": "cells", "group": "window"},
     )
     danger: Literal["off", "binary", "lifetime"] = Field(
-        default="off",
+        default="lifetime",
         description="channel of all that blocks: binary is 1 for wall and body; lifetime is 1 for "
         "wall and, for body, 0.3 to 1 with the moves until the cell is free over the length",
         json_schema_extra={"unit": "", "group": "window"},
     )
     wall: bool = Field(
-        default=True,
+        default=False,
         description="channel of the cells outside the board",
         json_schema_extra={"unit": "", "group": "window"},
     )
     body: Literal["off", "occupied", "lifetime"] = Field(
-        default="lifetime",
+        default="off",
         description="channel of the snake's body: occupied is 0 or 1; lifetime is the moves until "
         "the cell is free over the length, which lets an agent plan around its own tail",
         json_schema_extra={"unit": "", "group": "window"},
