@@ -63,3 +63,10 @@ def test_links_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_tests_exist(page):
+    """A promise that links to a test names one that is there."""
+    for name, target in re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", page.read_text("utf-8")):
+        assert f"def {name}(" in (page.parent / target).read_text("utf-8"), name

@@ -23,6 +23,7 @@ LAYERS = (
     ("envs",),
     ("agents", "storage"),
     ("evaluation", "training"),
+    ("samples",),
     ("lessons",),
     ("cli", "__main__"),
 )

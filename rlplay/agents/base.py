@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from rlplay.agents.networks import describe_network
+from rlplay.agents.workers import Workers
 from rlplay.config import RunConfig, validated
 from rlplay.device import choose_precision, explain_out_of_memory, get_device
 from rlplay.errors import (
@@ -278,6 +279,7 @@ class TorchAgent(Agent):
         device: Where it computes.
         precision: "float32" or "bfloat16".
         generator: The agent's own generator, on the CPU, for sampling and shuffling.
+        workers: Threads that share a batch out, where the algorithm says `shares_threads`.
     """
 
     network: nn.Module
@@ -295,6 +297,8 @@ class TorchAgent(Agent):
         self.num_outputs = self.count_outputs(config, self.num_actions)
         self.device = get_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
+        on_cpu = self.device.type == "cpu"
+        self.workers = Workers(config.num_threads or 1 if on_cpu else 1)
         seeds = split_seed(config.seed)
         self.weights_generator = torch.Generator().manual_seed(seeds.torch)
         self.generator = torch.Generator().manual_seed(seeds.agent)

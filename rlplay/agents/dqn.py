@@ -181,12 +181,12 @@ class DQNHyperparameters(Hyperparameters):
     )
 
 
-# One thread: at these batch sizes, threads wait for each other longer than they compute.
 _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "*": {"default": {"num_envs": 16, "total_steps": 1_000_000, "num_threads": 1}},
     "snake": {
         "default": {
             "num_envs": 128,
+            "num_threads": None,
             "total_steps": 4_000_000,
             "hyperparams": {"epsilon_steps": 50_000},
         },
@@ -205,6 +205,7 @@ class DQN(TorchAgent):
     """Deep Q-network: learns the worth of each action from remembered transitions."""
 
     Hyperparameters = DQNHyperparameters
+    shares_threads = True
 
     def __init__(
         self,
@@ -338,9 +339,7 @@ class DQN(TorchAgent):
             batch = self.replay.latest(
                 options.batch_size, options.num_step_returns, options.discount
             )
-        observations, actions, returns, next_observations, discounts = (
-            self._to_device(array) for array in batch
-        )
+        tensors = tuple(self._to_device(array) for array in batch)
         rate = options.learning_rate
         rate = linear(
             rate,
@@ -349,19 +348,34 @@ class DQN(TorchAgent):
             self.steps,
         )
         self._set_learning_rate(rate)
-        with explain_out_of_memory(self.config):
+        count = len(tensors[0])
+        parameters = tuple(self.network.parameters())
+
+        def learn(rows: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+            """Give some rows' share of the gradients, and of loss, Q-value and target."""
+            observations, actions, returns, next_observations, discounts = (
+                tensor.index_select(0, rows) for tensor in tensors
+            )
             targets = self._targets(returns, next_observations, discounts)
             q_values = self._q_values(self.network, observations).gather(1, actions[:, None])[:, 0]
-        loss = functional.smooth_l1_loss(q_values, targets)
-        gradient_norm = self._descend(loss, options.max_gradient_norm)
+            loss = functional.smooth_l1_loss(q_values, targets, reduction="sum") / count
+            gradients = torch.autograd.grad(loss, parameters)
+            with torch.no_grad():
+                return gradients, torch.stack([loss, q_values.sum() / count, targets.sum() / count])
+
+        with explain_out_of_memory(self.config):
+            gradients, (loss, q_value, target) = self.workers.add_up(
+                learn, torch.arange(count, device=self.device)
+            )
+        gradient_norm = self._step(gradients, loss, options.max_gradient_norm)
         self._due -= 1
         self._updates += 1
         if self._updates % options.target_update_interval == 0:
             self.target_network.load_state_dict(self.network.state_dict())
         return {
-            "loss": float(loss.detach()),
-            "q_value": float(q_values.detach().mean()),
-            "target": float(targets.mean()),
+            "loss": loss,
+            "q_value": q_value,
+            "target": target,
             "epsilon": self.epsilon,
             "gradient_norm": gradient_norm,
             "learning_rate": rate,

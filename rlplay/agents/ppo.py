@@ -38,7 +38,6 @@ from rlplay.agents.base import Actions, Flags, Hyperparameters, Observations, Re
 from rlplay.agents.buffers import RolloutBuffer, generalized_advantage_estimation
 from rlplay.agents.networks import build_network
 from rlplay.agents.schedules import linear
-from rlplay.agents.workers import Workers
 from rlplay.config import RunConfig
 from rlplay.device import explain_out_of_memory
 from rlplay.envs.snake.config import CLASSIC
@@ -152,7 +151,7 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "default": {
             "num_envs": 512,
             "num_threads": None,
-            "total_steps": 45_000_000,
+            "total_steps": 60_000_000,
             "hyperparams": {
                 "discount": 0.9997,
                 "num_minibatches": 16,
@@ -205,8 +204,6 @@ class PPO(TorchAgent):
             self.rollout = RolloutBuffer(
                 self.hyperparams.num_steps, self.num_envs, self.observation_size
             )
-        on_cpu = self.device.type == "cpu"
-        self.workers = Workers(config.num_threads or 1 if on_cpu else 1)
         size = self.hyperparams.num_steps * self.num_envs
         self._minibatch_size: int = math.ceil(size / self.hyperparams.num_minibatches)
         # What select_action found out and store_transition keeps.
@@ -399,11 +396,8 @@ class PPO(TorchAgent):
         )
         self._set_learning_rate(rate)
         with explain_out_of_memory(self.config):
-            parts = self.workers.map(self._part_of(index, entropy_coefficient), index)
-        gradients = [sum(part[1:], part[0]) for part in zip(*(p[0] for p in parts), strict=True)]
-        loss, policy_loss, value_loss, entropy, kl, clip_fraction = (
-            torch.stack([sums for _, sums in parts]).sum(0).tolist()
-        )
+            gradients, sums = self.workers.add_up(self._part_of(index, entropy_coefficient), index)
+        loss, policy_loss, value_loss, entropy, kl, clip_fraction = sums
         if options.kl_limit is not None and kl > options.kl_limit:
             self._end_updates()
             return {"kl": kl, "clip_fraction": clip_fraction}

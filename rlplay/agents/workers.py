@@ -112,6 +112,28 @@ class Workers:
         first = function(mine)
         return [first, *(job.result() for job in jobs)]
 
+    def add_up(
+        self,
+        learn: Callable[[torch.Tensor], tuple[tuple[torch.Tensor, ...], torch.Tensor]],
+        batch: torch.Tensor,
+    ) -> tuple[list[torch.Tensor], list[float]]:
+        """Add up what the parts of a batch give, always in the same order.
+
+        Args:
+            learn: Takes some rows, and gives their share of the gradients and of some numbers.
+            batch: (B, ...) tensor.
+
+        Returns:
+            The gradients and the numbers of the whole batch.
+        """
+        parts = self.map(learn, batch)
+        gradients, sums = list(parts[0][0]), parts[0][1]
+        for others, more in parts[1:]:
+            for gradient, other in zip(gradients, others, strict=True):
+                gradient += other
+            sums = sums + more
+        return gradients, sums.tolist()
+
     def _begin(self) -> None:
         self._queues = [queue.SimpleQueue() for _ in range(self.count - 1)]
         threads = [

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from rlplay.cli.words import Commands, add_command, add_import, import_modules, positive, printable
-from rlplay.errors import DamagedFile, RunNotFound
+from rlplay.errors import ConfigError, DamagedFile, RunNotFound
 from rlplay.evaluation import evaluate, load_agent
+from rlplay.samples import SAMPLES, sample_path
 from rlplay.storage import Replay, StorageManager, get_storage_manager
 
 __all__ = ["add_commands", "text_frame"]
@@ -114,7 +115,14 @@ def add_commands(commands: Commands) -> None:
         _import,
         "Take in a run that somebody exported, without trusting them.",
     )
-    importing.add_argument("file", metavar="FILE", help="the zip that `rlplay export` wrote")
+    importing.add_argument(
+        "file", nargs="?", metavar="FILE", help="the zip that `rlplay export` wrote"
+    )
+    importing.add_argument(
+        "--sample",
+        choices=list(SAMPLES),
+        help="a sample run that came with rlplay, instead of a file",
+    )
     add_import(importing)
 
 
@@ -384,8 +392,13 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> int:
     import_modules(arguments.imports)
+    if (arguments.file is None) == (arguments.sample is None):
+        raise ConfigError(
+            "rlplay import takes one thing: a FILE, or --sample with one of "
+            f"{', '.join(SAMPLES)}."
+        )
     storage = get_storage_manager()
-    run = storage.import_run(arguments.file)
+    run = storage.import_run(arguments.file or sample_path(arguments.sample))
     print(f"{run.run_id}: imported to {storage.get_run_path(*run)}")
     return 0
 

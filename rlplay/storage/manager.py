@@ -925,11 +925,18 @@ class StorageManager:
             )
         return read_arrays(self._file(env_name, run_id, _SNAPSHOTS, f"{step}.safetensors"))[0]
 
-    def cut_snapshots(self, env_name: str, run_id: str, step: int) -> None:
-        """Remove the snapshots that are older than a step: they will be taken again."""
-        for age in self.list_snapshots(env_name, run_id):
-            if age > step:
-                files.remove(self._file(env_name, run_id, _SNAPSHOTS, f"{age}.safetensors"))
+    def delete_snapshot(self, env_name: str, run_id: str, step: int) -> None:
+        """Delete the weights of an age.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+            step: One of `list_snapshots`; nothing happens where there is none.
+
+        Raises:
+            StorageError: When they cannot be deleted.
+        """
+        files.remove(self._file(env_name, run_id, _SNAPSHOTS, f"{int(step)}.safetensors"))
 
     # Lines -------------------------------------------------------------------------------------
 

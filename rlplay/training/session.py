@@ -756,7 +756,9 @@ class _Trainer:
         say("reading the last checkpoint")
         entry, state, damaged = checkpoints.load()
         storage.cut_lines(env_name, run_id, entry)
-        storage.cut_snapshots(env_name, run_id, entry.step)
+        for step in storage.list_snapshots(env_name, run_id):
+            if step > entry.step:  # will be taken again
+                storage.delete_snapshot(env_name, run_id, step)
         self._loop.load_state_dict(state["loop"])
         self._recorder.load_state_dict(state["recorder"])
         self._load_sums(state["sums"])
@@ -783,6 +785,10 @@ class _Trainer:
         self._live_rewards = dict(saved["rewards"])
         self._loop.env.set_rewards(self._live_rewards)
         self._recorder.merge = self._moves_per_second is None
+        agent = self._loop.agent
+        agent.update_hyperparams(
+            **{name: saved["hyperparams"][name] for name in agent.hyperparams.live_names()}
+        )
         with session._lock:
             set_since = {"hyperparams": session._hyperparams, "rewards": session._rewards}
             at_first = {"hyperparams": began.hyperparams, "rewards": began.reward_config}

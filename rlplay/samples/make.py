@@ -1,0 +1,93 @@
+"""Train the sample runs again, and write their files: ``python -m rlplay.samples.make [NAME...]``.
+
+Takes some minutes on two cores. Each file stays below a megabyte: small networks, weights at a
+few ages, a few replays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from typing import Final, TypeVar
+
+from rlplay.config import get_default_config
+from rlplay.errors import StorageError
+from rlplay.samples import SAMPLES, sample_path
+from rlplay.storage import StorageManager
+from rlplay.training.run import train
+
+__all__ = ["make"]
+
+T = TypeVar("T")
+
+_MAX_BYTES: Final = 1_000_000
+_AGES: Final = 6
+_REPLAYS: Final = 12
+
+#: Units of the two hidden layers, and steps.
+_PLANS: Final = {
+    "beginner": (64, 400_000),
+    "good": (64, 5_000_000),
+    "champion": (96, 24_000_000),
+}
+
+
+def make(name: str) -> None:
+    """Train one sample run, and write its file.
+
+    Args:
+        name: One of `SAMPLES`.
+
+    Raises:
+        StorageError: When the file would be too large.
+    """
+    units, steps = _PLANS[name]
+    config = get_default_config("ppo", "snake").replace(
+        name=f"Sample: {name}",
+        run_id=f"sample-{name}",
+        total_steps=steps,
+        network_config={"layers": [{"units": units}, {"units": units}]},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        storage = StorageManager(folder)
+        session = train(config, storage=storage)
+        run = config.env_name, str(session.run_id)
+        storage.set_notes(*run, f"A sample run that {SAMPLES[name]}.")
+        _thin_out(storage, *run)
+        path = storage.export_run(*run, sample_path(name))
+    size = path.stat().st_size
+    snapshot = session.snapshot()
+    print(f"{name}: mean score {snapshot.avg_score}, {size / 1e3:.0f} kB, {path}")
+    if size > _MAX_BYTES:
+        raise StorageError(f"{path} has {size} bytes; {_MAX_BYTES} are allowed. Keep less of it.")
+
+
+def _thin_out(storage: StorageManager, env_name: str, run_id: str) -> None:
+    """Keep a few ages and a few replays, spread over the run, the best one among them."""
+    ages = storage.list_snapshots(env_name, run_id)
+    for age in set(ages) - set(_spread(ages, _AGES)):
+        storage.delete_snapshot(env_name, run_id, age)
+    replays = sorted(storage.list_replays(env_name, run_id), key=lambda shown: shown["score"])
+    kept = {shown["replay_id"] for shown in _spread(replays, _REPLAYS)}
+    for shown in replays:
+        if shown["replay_id"] not in kept:
+            storage.delete_replay(env_name, run_id, shown["replay_id"])
+
+
+def _spread(items: list[T], count: int) -> list[T]:
+    """Choose some items at even distances, the first and the last among them."""
+    if len(items) <= count:
+        return items
+    return [items[round(index * (len(items) - 1) / (count - 1))] for index in range(count)]
+
+
+def main() -> None:
+    """Make the samples that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SAMPLES))
+    for name in parser.parse_args().names or SAMPLES:
+        make(name)
+
+
+if __name__ == "__main__":
+    main()
