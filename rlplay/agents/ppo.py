@@ -63,7 +63,15 @@ class PPOHyperparameters(Hyperparameters):
         default=0.05,
         ge=0,
         le=1,
-        description="share of the learning rate that is left at the end of the run; 1 keeps it",
+        description="share of the learning rate that is left after the annealing; 1 keeps it",
+        json_schema_extra=_LEARNING,
+    )
+    annealing_fraction: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of the run after which the learning rate and the entropy coefficient "
+        "have arrived at their final values, and stay there",
         json_schema_extra=_LEARNING,
     )
     discount: float = Field(
@@ -119,7 +127,7 @@ class PPOHyperparameters(Hyperparameters):
         default=0.003,
         ge=0,
         le=1,
-        description="the same at the end of the run",
+        description="the same after the annealing",
         json_schema_extra=_POLICY,
     )
     value_coefficient: float = Field(
@@ -153,6 +161,7 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "num_threads": None,
             "total_steps": 60_000_000,
             "hyperparams": {
+                "annealing_fraction": 0.65,
                 "discount": 0.9997,
                 "num_minibatches": 16,
                 "num_epochs": 1,
@@ -388,7 +397,8 @@ class PPO(TorchAgent):
             self._order = torch.randperm(len(self._order), generator=self.generator)
         start = self._minibatch * self._minibatch_size
         index = self._order[start : start + self._minibatch_size].to(self.device)
-        progress = {"steps": self.config.total_steps, "now": self.steps}
+        annealing = math.ceil(self.config.total_steps * options.annealing_fraction)
+        progress = {"steps": annealing, "now": self.steps}
         rate = options.learning_rate
         rate = linear(rate, rate * options.final_learning_rate_fraction, **progress)
         entropy_coefficient = linear(

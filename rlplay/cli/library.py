@@ -394,8 +394,7 @@ def _import(arguments: argparse.Namespace) -> int:
     import_modules(arguments.imports)
     if (arguments.file is None) == (arguments.sample is None):
         raise ConfigError(
-            "rlplay import takes one thing: a FILE, or --sample with one of "
-            f"{', '.join(SAMPLES)}."
+            f"rlplay import takes one thing: a FILE, or --sample with one of {', '.join(SAMPLES)}."
         )
     storage = get_storage_manager()
     run = storage.import_run(arguments.file or sample_path(arguments.sample))

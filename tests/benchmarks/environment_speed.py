@@ -109,7 +109,14 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|")
     for vision in (1, 5):
         for play in ("random", "long snakes"):
-            config = SnakeConfig(grid_size=SIZE, vision=vision, food_channel="own")
+            config = SnakeConfig(
+                grid_size=SIZE,
+                vision=vision,
+                danger="off",
+                wall=True,
+                body="lifetime",
+                food_channel="own",
+            )
             env = SnakeVectorEnv(arguments.boards, config)
             if play == "random":
                 env.reset(seed=0)

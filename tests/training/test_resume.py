@@ -375,6 +375,38 @@ def test_weights_that_are_not_finite_never_replace_a_good_checkpoint(make_sessio
     stop_at(TrainingSession.resume_run("snake", run_id, storage), good.items + 20)
 
 
+def test_the_end_of_the_process_saves_what_was_trained(make_config, storage):
+    """A kernel that is shut down ends this way; Jupyter waits for a few seconds."""
+    config = make_config(run_id="run", total_steps=10**9)
+    script = (
+        "import json, sys, time, rlplay\n"
+        "config = rlplay.RunConfig.from_dict(json.loads(sys.argv[2]))\n"
+        "session = rlplay.TrainingSession(config, rlplay.StorageManager(sys.argv[1]))\n"
+        "session.start(max_speed=True)\n"
+        "while session.snapshot().total_steps < 500: time.sleep(0.01)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(storage.base_dir), json.dumps(config.to_dict())],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    entry = storage.checkpoints("snake", "run").entries()[0]
+    assert entry.step >= 500
+    stop_at(TrainingSession.resume_run("snake", "run", storage), entry.items + 10)
+
+
+def test_a_checkpoint_that_holds_training_up_says_so(make_session, monkeypatch):
+    monkeypatch.setattr("rlplay.training.session._HELD_UP", 0.0)
+    session = make_session(total_steps=10**9)
+    session.start(max_speed=True)
+    session.pause()
+    while session.snapshot().saved_at is None:
+        session.has_ended(0.01)
+    assert "Saving held training up for" in session.snapshot().message
+
+
 def test_a_run_without_a_checkpoint_that_has_trained_is_refused(make_config, storage):
     stop_at(TrainingSession(small_config(make_config), storage), 200)
     (storage.get_run_path("snake", "run") / "checkpoint.json").unlink()
