@@ -114,7 +114,7 @@ def test_help_shows_range_unit_and_the_default_of_the_chosen_algorithm(capsys):
         (["--env.grid-size", "8"], "env_config", "grid_size", 8),
         (["--env.no-hunger"], "env_config", "hunger", False),
         (["--env.frame", "absolute"], "env_config", "frame", "absolute"),
-        (["--env.danger", "off"], "env_config", "danger", "off"),
+        (["--env.danger", "binary"], "env_config", "danger", "binary"),
         (["--env.vision", "-1"], "env_config", "vision", -1),
         (["--reward.death-wall", "-2"], "reward_config", "death_wall", -2.0),
         (["--reward.step=-1e-3"], "reward_config", "step", -1e-3),

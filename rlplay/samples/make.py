@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 from rlplay.config import get_default_config
@@ -21,14 +22,13 @@ __all__ = ["make"]
 T = TypeVar("T")
 
 _MAX_BYTES: Final = 1_000_000
-_AGES: Final = 6
 _REPLAYS: Final = 12
 
-#: Units of the two hidden layers, and steps.
+#: Units of the two hidden layers, steps, and ages whose weights are kept.
 _PLANS: Final = {
-    "beginner": (64, 400_000),
-    "good": (64, 5_000_000),
-    "champion": (96, 24_000_000),
+    "beginner": (64, 400_000, 6),
+    "good": (64, 5_000_000, 6),
+    "champion": (192, 40_000_000, 3),
 }
 
 
@@ -41,7 +41,7 @@ def make(name: str) -> None:
     Raises:
         StorageError: When the file would be too large.
     """
-    units, steps = _PLANS[name]
+    units, steps, num_ages = _PLANS[name]
     config = get_default_config("ppo", "snake").replace(
         name=f"Sample: {name}",
         run_id=f"sample-{name}",
@@ -53,7 +53,7 @@ def make(name: str) -> None:
         session = train(config, storage=storage)
         run = config.env_name, str(session.run_id)
         storage.set_notes(*run, f"A sample run that {SAMPLES[name]}.")
-        _thin_out(storage, *run)
+        _thin_out(storage, *run, num_ages)
         path = storage.export_run(*run, sample_path(name))
     size = path.stat().st_size
     snapshot = session.snapshot()
@@ -62,10 +62,10 @@ def make(name: str) -> None:
         raise StorageError(f"{path} has {size} bytes; {_MAX_BYTES} are allowed. Keep less of it.")
 
 
-def _thin_out(storage: StorageManager, env_name: str, run_id: str) -> None:
+def _thin_out(storage: StorageManager, env_name: str, run_id: str, num_ages: int) -> None:
     """Keep a few ages and a few replays, spread over the run, the best one among them."""
     ages = storage.list_snapshots(env_name, run_id)
-    for age in set(ages) - set(_spread(ages, _AGES)):
+    for age in set(ages) - set(_spread(ages, num_ages)):
         storage.delete_snapshot(env_name, run_id, age)
     replays = sorted(storage.list_replays(env_name, run_id), key=lambda shown: shown["score"])
     kept = {shown["replay_id"] for shown in _spread(replays, _REPLAYS)}
@@ -74,7 +74,7 @@ def _thin_out(storage: StorageManager, env_name: str, run_id: str) -> None:
             storage.delete_replay(env_name, run_id, shown["replay_id"])
 
 
-def _spread(items: list[T], count: int) -> list[T]:
+def _spread(items: Sequence[T], count: int) -> Sequence[T]:
     """Choose some items at even distances, the first and the last among them."""
     if len(items) <= count:
         return items

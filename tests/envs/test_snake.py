@@ -438,7 +438,7 @@ def test_steps_need_a_running_episode():
         ({"frame": "sideways"}, r"frame = 'sideways'.*absolute"),
         ({"starvation_limit": 0}, r"starvation_limit = 0 .*>= 1"),
         (
-            {"food": False, "hunger": False, "length": False, "wall": False, "body": "off",
+            {"food": False, "hunger": False, "length": False, "danger": "off",
              "food_channel": "off"},
             "sees nothing",
         ),

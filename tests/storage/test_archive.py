@@ -160,12 +160,13 @@ def test_what_was_exported_comes_back(trained, library):
 
 def test_the_agent_plays_as_before(trained, library):
     run = library.import_run(trained.path)
-    observations = np.random.default_rng(1).normal(size=(64, 20)).astype(np.float32)
     actions = []
     for storage, name in ((trained.storage, "origin-1"), (library, run.run_id)):
         config = storage.load_config("snake", name)
         agent = create_agent(config, *get_env_spec("snake").env.get_spaces(env_options(config)))
         agent.load(storage.get_weights_path("snake", name))
+        generator = np.random.default_rng(1)
+        observations = generator.normal(size=(64, agent.observation_size)).astype(np.float32)
         actions.append(agent.select_action(observations, training=False).tolist())
     assert actions[0] == actions[1]
 
