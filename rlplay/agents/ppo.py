@@ -161,7 +161,7 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "num_threads": None,
             "total_steps": 60_000_000,
             "hyperparams": {
-                "annealing_fraction": 0.65,
+                "annealing_fraction": 0.75,
                 "discount": 0.9997,
                 "num_minibatches": 16,
                 "num_epochs": 1,

@@ -24,11 +24,11 @@ T = TypeVar("T")
 _MAX_BYTES: Final = 1_000_000
 _REPLAYS: Final = 12
 
-#: Units of the two hidden layers, steps, and ages whose weights are kept.
+#: Units of the two hidden layers, steps, minibatches, and ages whose weights are kept.
 _PLANS: Final = {
-    "beginner": (64, 400_000, 6),
-    "good": (64, 5_000_000, 6),
-    "champion": (192, 40_000_000, 3),
+    "beginner": (64, 400_000, 16, 6),
+    "good": (64, 5_000_000, 16, 6),
+    "champion": (144, 30_000_000, 32, 3),
 }
 
 
@@ -41,12 +41,13 @@ def make(name: str) -> None:
     Raises:
         StorageError: When the file would be too large.
     """
-    units, steps, num_ages = _PLANS[name]
+    units, steps, num_minibatches, num_ages = _PLANS[name]
     config = get_default_config("ppo", "snake").replace(
         name=f"Sample: {name}",
         run_id=f"sample-{name}",
         total_steps=steps,
         network_config={"layers": [{"units": units}, {"units": units}]},
+        hyperparams={"num_minibatches": num_minibatches, "annealing_fraction": 1.0},
     )
     with tempfile.TemporaryDirectory() as folder:
         storage = StorageManager(folder)
