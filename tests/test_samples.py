@@ -22,7 +22,7 @@ def test_a_sample_is_small_and_whole(library, name):
     run = runs[name]
     assert storage.load_record(*run)["imported_from"] == f"sample-{name}"
     assert SAMPLES[name] in storage.load_record(*run)["notes"]
-    assert len(storage.list_snapshots(*run)) >= 3
+    assert storage.list_snapshots(*run)
     replays = storage.list_replays(*run)
     assert len(replays) >= 5
     for shown in replays:

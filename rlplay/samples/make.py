@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from rlplay.config import get_default_config
 from rlplay.errors import StorageError
@@ -22,13 +22,17 @@ __all__ = ["make"]
 T = TypeVar("T")
 
 _MAX_BYTES: Final = 1_000_000
+_SMALL: Final = {
+    "network_config": {"layers": [{"units": 64}, {"units": 64}]},
+    "hyperparams": {"annealing_fraction": 1.0},
+}
 _REPLAYS: Final = 12
 
-#: Units of the two hidden layers, steps, minibatches, and ages whose weights are kept.
-_PLANS: Final = {
-    "beginner": (64, 400_000, 16, 6),
-    "good": (64, 5_000_000, 16, 6),
-    "champion": (144, 30_000_000, 32, 3),
+#: What differs from the default config, the seconds to train, and the ages that are kept.
+_PLANS: Final[dict[str, tuple[dict[str, Any], float | None, int]]] = {
+    "beginner": ({**_SMALL, "total_steps": 400_000}, None, 6),
+    "good": ({**_SMALL, "total_steps": 5_000_000}, None, 6),
+    "champion": ({}, 300.0, 1),
 }
 
 
@@ -41,17 +45,15 @@ def make(name: str) -> None:
     Raises:
         StorageError: When the file would be too large.
     """
-    units, steps, num_minibatches, num_ages = _PLANS[name]
+    changes, seconds, num_ages = _PLANS[name]
     config = get_default_config("ppo", "snake").replace(
         name=f"Sample: {name}",
         run_id=f"sample-{name}",
-        total_steps=steps,
-        network_config={"layers": [{"units": units}, {"units": units}]},
-        hyperparams={"num_minibatches": num_minibatches, "annealing_fraction": 1.0},
+        **changes,
     )
     with tempfile.TemporaryDirectory() as folder:
         storage = StorageManager(folder)
-        session = train(config, storage=storage)
+        session = train(config, seconds=seconds, storage=storage)
         run = config.env_name, str(session.run_id)
         storage.set_notes(*run, f"A sample run that {SAMPLES[name]}.")
         _thin_out(storage, *run, num_ages)
@@ -76,9 +78,11 @@ def _thin_out(storage: StorageManager, env_name: str, run_id: str, num_ages: int
 
 
 def _spread(items: Sequence[T], count: int) -> Sequence[T]:
-    """Choose some items at even distances, the first and the last among them."""
+    """Choose some items at even distances, first and last among them; if one, the middle."""
     if len(items) <= count:
         return items
+    if count == 1:
+        return [items[len(items) // 2]]
     return [items[round(index * (len(items) - 1) / (count - 1))] for index in range(count)]
 
 
