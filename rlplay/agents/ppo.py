@@ -163,7 +163,7 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "hyperparams": {
                 "annealing_fraction": 0.75,
                 "discount": 0.9997,
-                "num_minibatches": 16,
+                "num_minibatches": 20,
                 "num_epochs": 1,
                 "entropy_coefficient": 0.008,
                 "final_entropy_coefficient": 0.001,
