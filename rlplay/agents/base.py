@@ -175,9 +175,6 @@ class Agent(abc.ABC):
         Args:
             weights: Tensors or arrays by name.
 
-        Args:
-            file: A path, or a file that is open for reading bytes.
-
         Raises:
             WeightsMismatch: When they are of another network; the own weights are as they were.
         """

@@ -169,16 +169,20 @@ class Shadow:
             The same, in memory of its own.
         """
         return packed._replace(
-            arrays={name: self._copied(name, array) for name, array in packed.arrays.items()}
+            arrays={
+                name: self._copied(packed.names[name], array)
+                for name, array in packed.arrays.items()
+            }
         )
 
-    def _copied(self, name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        room = self._rooms.get(name)
+    def _copied(self, place: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        # By its place: the number of an array changes when others come before it.
+        room = self._rooms.get(place)
         if room is None or room.nbytes < array.nbytes:
             # The filled part of a buffer will grow to the whole of it.
             whole = array.base if isinstance(array.base, np.ndarray) else array
             # Written once, so that the system hands the memory out now and not while training.
-            room = self._rooms[name] = np.ones(max(array.nbytes, whole.nbytes), np.uint8)
+            room = self._rooms[place] = np.ones(max(array.nbytes, whole.nbytes), np.uint8)
         copy: npt.NDArray[Any] = room[: array.nbytes].view(array.dtype).reshape(array.shape)
         np.copyto(copy, array)
         return copy
@@ -337,10 +341,11 @@ class Checkpoints:
         if not self._folder.is_dir():
             files.make_folders(self._folder)
         try:
-            kept = self.entries()[: KEPT - 1]
+            named = self.entries()
         except DamagedFile:
-            kept = []
-        taken = {entry.file for entry in kept}
+            named = []
+        kept = named[: KEPT - 1]
+        taken = {entry.file for entry in named}
         names = (f"{step}{f'-{n}' if n else ''}.safetensors" for n in range(KEPT + 1))
         name = next(name for name in names if name not in taken)
         sha256 = write_arrays(self._folder / name, packed.arrays, packed.plain)
@@ -359,7 +364,7 @@ class Checkpoints:
             "checkpoints": [one.model_dump() for one in (entry, *kept)],
         }
         files.write_json(self._index, files.seal(index))
-        good = {name, *taken}
+        good = {name, *(one.file for one in kept)}
         for path in self._folder.iterdir():
             if path.name not in good:
                 files.remove(path)

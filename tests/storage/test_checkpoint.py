@@ -165,10 +165,10 @@ def test_a_shadow_takes_its_memory_once():
     shadow = Shadow()
     whole = np.arange(1_000, dtype=np.int64)
     first = shadow.copy(pack({"filled": whole[:10]}))
-    room = shadow._rooms["0"]
+    room = shadow._rooms[".filled"]
     assert room.nbytes == whole.nbytes
     copied = shadow.copy(pack({"filled": whole[:900]}))
-    assert shadow._rooms["0"] is room
+    assert shadow._rooms[".filled"] is room
     whole[:] = 0
     np.testing.assert_array_equal(copied.arrays["0"], np.arange(900))
     assert first.arrays["0"].nbytes == 80
