@@ -11,6 +11,9 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 __all__ = ["HISTORY_POINTS", "Monitor", "Snapshot"]
 
 #: Points that the history keeps; when it is full, neighbours are merged.
@@ -78,6 +81,7 @@ class Snapshot:
     version: int = 0
     board_version: int = 0
     game_state: dict[str, Any] | None = None
+    observation: npt.NDArray[np.float32] | None = None
 
 
 class Monitor:

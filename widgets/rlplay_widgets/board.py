@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from rlplay_widgets.player import Shown
 from rlplay_widgets.scene import Frame
 from rlplay_widgets.theme import RGB, Palette
 
@@ -304,55 +305,62 @@ def draw_words(words: str, palette: Palette) -> Picture:
 
 
 class Board:
-    """Shows the board of the session, or a preview of the board that Start will open.
+    """Shows one board: a canvas, or the environment's own picture.
 
     Args:
-        preview: Gives the environment's name and a state to show instead of the session's board,
-            or None where there is no reason to.
+        source: Gives what to show.
+        overlay: Adds to the picture what lies over the board; None adds nothing.
     """
 
     title = "The board"
 
     def __init__(
-        self, preview: Callable[[Frame], tuple[str, dict[str, Any] | None] | None]
+        self,
+        source: Callable[[Frame], Shown],
+        overlay: Callable[[Frame, Shown, Picture], None] | None = None,
     ) -> None:
-        self._preview = preview
+        self._source = source
+        self._overlay = overlay
         self._canvas = ipycanvas.Canvas(width=PIXELS, height=PIXELS)
         self._image = ipw.Image(format="png", layout=ipw.Layout(display="none"))
         for part in (self._canvas, self._image):
             part.add_class("rlplay-board-picture")
         self.widget = ipw.Box([self._canvas, self._image])
         self.widget.add_class("rlplay-board")
-        self._shown: object = None
+        self._painted: Shown | None = None
+        self._stale = False
         self._next = float("-inf")
+
+    def repaint(self) -> None:
+        """Draw again with the next frame, since what lies over the board changed; any thread."""
+        self._stale = True
 
     def paint(self, frame: Frame) -> bool:
         """Draw the newest state, where it is not on the screen yet."""
         if not frame.fresh and (frame.crowded or frame.now < self._next):
             return False
-        snapshot = frame.snapshot
-        preview = self._preview(frame)
-        if preview is not None:
-            env_name, state = preview
-            shown: object = preview
-        else:
-            env_name, state = snapshot.env_name, snapshot.game_state
-            shown = (frame.session, snapshot.board_version)
-        if shown == self._shown and not frame.fresh:
+        shown = self._source(frame)
+        old = self._painted
+        same = old is not None and (shown is old or _same(shown, old))
+        if same and not frame.fresh and not self._stale:
             return False
-        size = self._draw(env_name, state, frame.palette)
-        self._shown = shown
+        self._stale = False
+        size = self._draw(frame, shown)
+        self._painted = shown
         self._next = frame.now + size / BYTES_PER_SECOND
         return True
 
-    def _draw(self, env_name: str, state: dict[str, Any] | None, palette: Palette) -> int:
+    def _draw(self, frame: Frame, shown: Shown) -> int:
         """Show a state; returns the bytes sent, about."""
+        state, palette, env_name = shown.state, frame.palette, shown.env_name
         if state is not None and "rgb_array" in state and env_name not in _drawings:
             return self._show_image(np.asarray(state["rgb_array"], np.uint8))
         if state is None:
             picture = draw_words("The board appears with the first move.", palette)
         elif env_name in _drawings:
             picture = _drawings[env_name](state, palette)
+            if self._overlay is not None:
+                self._overlay(frame, shown, picture)
         else:
             picture = draw_words("This environment has no drawing.", palette)
         picture.play(self._canvas)
@@ -375,3 +383,10 @@ class Board:
             display = None if other is part else "none"
             if other.layout.display != display:
                 other.layout.display = display
+
+
+def _same(one: Shown, other: Shown) -> bool:
+    """Whether two sights of a board look the same."""
+    return (one.version, one.env_name) == (other.version, other.env_name) and (
+        one.state is other.state or one.state == other.state
+    )

@@ -7,6 +7,7 @@ or sets a widget's traits. The kernel's own threads only change what shall be sh
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Protocol
@@ -15,6 +16,10 @@ __all__ = ["FRAME", "Painter", "Scene", "get_painter"]
 
 #: Seconds between two frames, at the fastest.
 FRAME = 1 / 30
+#: Seconds after which Python takes the interpreter from a thread that does not give it up, while
+#: something is painted often. At Python's own 5 ms, a trainer in plain Python holds a click up for
+#: some 30 ms.
+SWITCH_INTERVAL = 0.0005
 
 
 class Scene(Protocol):
@@ -44,6 +49,7 @@ class Painter:
         self._scenes: list[Scene] = []
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
+        self._own_interval: float | None = None
         # Held during a tick: a scene that was removed is not painted any more.
         self._painting = threading.RLock()
 
@@ -96,6 +102,15 @@ class Painter:
                     wait = min(wait, 0.5)
         return wait
 
+    def _take_turns(self, often: bool) -> None:
+        """Have threads take turns more often, or as they did before."""
+        if often and self._own_interval is None:
+            self._own_interval = sys.getswitchinterval()
+            sys.setswitchinterval(min(SWITCH_INTERVAL, self._own_interval))
+        elif not often and self._own_interval is not None:
+            sys.setswitchinterval(self._own_interval)
+            self._own_interval = None
+
     def _run(self) -> None:
         while True:
             self._wake.clear()
@@ -103,8 +118,10 @@ class Painter:
             wait = self.tick(began)
             with self._painting:
                 if not self._scenes:
+                    self._take_turns(often=False)
                     self._thread = None
                     return
+            self._take_turns(often=wait < 0.1)
             self._wake.wait(max(0.0, began + wait - time.monotonic()))
             # However often it is woken, the painter leaves the trainers their share of Python.
             time.sleep(max(0.0, began + FRAME / 4 - time.monotonic()))

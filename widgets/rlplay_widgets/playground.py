@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import ipywidgets as ipw
@@ -13,11 +15,14 @@ from rlplay.errors import ConfigError
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets.board import Board
 from rlplay_widgets.charts import ScoreChart
+from rlplay_widgets.desk import Desk
 from rlplay_widgets.painter import get_painter
-from rlplay_widgets.panels.endings import EndingsPanel
+from rlplay_widgets.panels import PANELS
+from rlplay_widgets.panels.controls import ControlsPanel
 from rlplay_widgets.panels.numbers import NumbersPanel
-from rlplay_widgets.panels.train import TrainPanel
-from rlplay_widgets.scene import LIVE, SessionScene
+from rlplay_widgets.preview import preview
+from rlplay_widgets.scene import LIVE, View
+from rlplay_widgets.tabs import Panel, Tabs
 from rlplay_widgets.theme import escape
 
 __all__ = ["Playground"]
@@ -58,24 +63,36 @@ class Playground:
                     other.close()
             self._asked, self._cell = what, cell
             self._painter = get_painter()
-            self._scene = SessionScene(self._painter, session)
-            self.train = TrainPanel(self._scene, config)
-            self.board = Board(self.train.preview)
+            self.desk = Desk(self._painter, config.replace(run_id=None), session)
+            self._scene = self.desk.scene
+            self.controls = ControlsPanel(self.desk)
+            self.board = Board(partial(preview, self.desk))
             self.numbers = NumbersPanel()
             self.curve = ScoreChart(self._painter.wake)
-            self.endings = EndingsPanel()
+            panels: dict[str, Callable[[], Panel]] = {
+                name: partial(build, self.desk) for name, build in PANELS.items()
+            }
+            self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
+            self.desk.open_tab = self.tabs.choose
             self.widget = self._arrange()
-            self._scene.views = [self.train, self.board, self.numbers, self.curve, self.endings]
+            self._scene.views = self._views
             self._painter.add(self._scene)
             _open.append(self)
 
+    def _views(self) -> Iterator[View]:
+        """What is painted, one after the other; of the tabs the one in front."""
+        yield from (self.controls, self.board, self.numbers, self.curve, self.tabs)
+        yield self.tabs.front
+
     def _arrange(self) -> ipw.VBox:
-        """Board on the left; numbers, curve and endings on the right; all always in sight."""
-        facts = ipw.VBox([self.numbers.widget, self.curve.widget, self.endings.widget])
+        """Board on the left; numbers, curve and tabs on the right; board and curve always there."""
+        watch = ipw.VBox([self.board.widget])
+        watch.add_class("rlplay-watch")
+        facts = ipw.VBox([self.numbers.widget, self.curve.widget])
         facts.add_class("rlplay-facts")
-        stage = ipw.Box([self.board.widget, facts])
+        stage = ipw.Box([watch, facts, self.tabs.widget])
         stage.add_class("rlplay-stage")
-        panel = ipw.VBox([self.train.controls, self.train.messages, stage, self._scene.sight])
+        panel = ipw.VBox([self.controls.widget, self.controls.messages, stage, self._scene.sight])
         panel.add_class("rlplay-playground")
         return panel
 
@@ -91,6 +108,7 @@ class Playground:
                 return
             _open.remove(self)
             self._painter.remove(self._scene)
+            self.desk.close()
             _free(self.widget)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:

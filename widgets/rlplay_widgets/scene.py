@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import ipywidgets as ipw
 
 from rlplay.errors import RlplayError
 from rlplay.training.monitor import Snapshot
@@ -16,7 +18,7 @@ from rlplay_widgets.painter import FRAME, Painter
 from rlplay_widgets.sight import Sight
 from rlplay_widgets.theme import DARK, LIGHT, Palette
 
-__all__ = ["LIVE", "Frame", "Problem", "SessionScene", "View"]
+__all__ = ["LIVE", "Frame", "Problem", "SessionScene", "View", "assign"]
 
 #: States in which a session has work before it.
 LIVE = ("running", "paused", "stopping")
@@ -83,7 +85,8 @@ class SessionScene:
 
     def __init__(self, painter: Painter, session: TrainingSession | None = None) -> None:
         self.sight = Sight(painter.wake)
-        self.views: list[View] = []
+        #: Gives the views, in the order in which they are painted.
+        self.views: Callable[[], Iterable[View]] = tuple
         self._painter = painter
         self._lock = threading.Lock()
         self._session = session
@@ -164,7 +167,7 @@ class SessionScene:
         palette = DARK if sight.dark else LIGHT
         crowded = sight.full() and not slow
         frame = Frame(now, session, snapshot, palette, fresh, crowded, self.problems)
-        pictures = [self._paint_view(view, frame) for view in self.views]
+        pictures = [self._paint_view(view, frame) for view in self.views()]
         if any(pictures):
             sight.frame_sent(now)
         if slow:
@@ -194,3 +197,10 @@ def _said(error: Exception) -> str:
     """What an error says, as a sentence."""
     text = f"{type(error).__name__}: {error}".rstrip(": \n")
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def assign(widget: ipw.Widget, **traits: Any) -> None:
+    """Set the traits that differ: each that is set becomes a message. The painter's alone."""
+    for name, value in traits.items():
+        if getattr(widget, name) != value:
+            setattr(widget, name, value)

@@ -8,7 +8,7 @@ from typing import Any
 
 import anywidget
 
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import static, styles
 
 __all__ = ["Sight"]
 
@@ -34,7 +34,7 @@ class Sight(anywidget.AnyWidget):
     """
 
     _esm = static("sight.js")
-    _css = static("playground.css")
+    _css = styles()
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         super().__init__()

@@ -27,6 +27,7 @@ __all__ = [
     "number",
     "state_html",
     "static",
+    "styles",
 ]
 
 RGB = tuple[int, int, int]
@@ -139,6 +140,14 @@ def escape(text: object) -> str:
 def static(name: str) -> str:
     """Read a file that ships with the package, as text."""
     return (files("rlplay_widgets") / "static" / name).read_text(encoding="utf-8")
+
+
+@cache
+def styles() -> str:
+    """Give the style sheets of all panels as one."""
+    folder = files("rlplay_widgets") / "static" / "css"
+    sheets = sorted(folder.iterdir(), key=lambda sheet: sheet.name)
+    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
 def state_html(state: str, message: str = "") -> str:

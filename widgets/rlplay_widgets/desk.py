@@ -1,0 +1,245 @@
+"""What the panels of one Playground share: the session, the draft, what the board shows."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from rlplay.agents import get_agent_spec
+from rlplay.config import RunConfig
+from rlplay.errors import SessionError
+from rlplay.storage import StorageManager, get_storage_manager
+from rlplay.training.session import TrainingSession
+from rlplay_widgets import clerk
+from rlplay_widgets.draft import Draft
+from rlplay_widgets.painter import Painter
+from rlplay_widgets.player import Game, Shown, get_player
+from rlplay_widgets.scene import LIVE, Frame, SessionScene
+
+__all__ = ["Desk", "look_of"]
+
+ResultT = TypeVar("ResultT")
+
+#: Colours that sessions and runs have in the charts: `--rlplay-look-1` and on, in CSS.
+LOOKS = 6
+_looks: weakref.WeakKeyDictionary[TrainingSession, int] = weakref.WeakKeyDictionary()
+
+
+def look_of(session: TrainingSession) -> int:
+    """Give a session's colour in charts and lists, from 1 to `LOOKS`; it keeps it."""
+    if session not in _looks:
+        _looks[session] = len(_looks) % LOOKS + 1
+    return _looks[session]
+
+
+class Desk:
+    """The middle of one Playground. Any thread may call; nothing here touches a widget.
+
+    Attributes:
+        scene: The stage: session, sight, problems, `safely` for callbacks.
+        draft: The config that Start will train.
+        player: Who plays what is watched.
+        looking_inside: Whether a view wants to know what the agent sees and thinks.
+
+    Args:
+        painter: Who paints.
+        config: What the draft begins with.
+        session: The session to show.
+        storage: The library of runs; without one, the models folder of this place.
+    """
+
+    def __init__(
+        self,
+        painter: Painter,
+        config: RunConfig,
+        session: TrainingSession | None = None,
+        storage: StorageManager | None = None,
+    ) -> None:
+        self.scene = SessionScene(painter, session)
+        self.draft = Draft(config)
+        self.player = get_player()
+        self.looking_inside = False
+        self._painter = painter
+        self._storage = storage
+        self._lock = threading.RLock()
+        self._game: Game | None = None
+        self._pace: float | None = None
+        self._tasks: list[str] = []
+        #: Opens a tab by its name; the Playground fills it in.
+        self.open_tab: Callable[[str], None] = lambda name: None
+
+    @property
+    def storage(self) -> StorageManager:
+        """The library of runs."""
+        session = self.scene.session
+        if self._storage is None:
+            self._storage = session.storage if session is not None else get_storage_manager()
+        return self._storage
+
+    def wake(self) -> None:
+        """Have everything painted now; returns at once."""
+        self._painter.wake()
+
+    # Training ------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> TrainingSession | None:
+        """The session that is shown."""
+        return self.scene.session
+
+    def select(self, session: TrainingSession) -> None:
+        """Show another session, with its config in the forms."""
+        self.draft.adopt(session.config.replace(run_id=None))
+        self.scene.show(session)
+
+    def set(self, *place_and_value: Any) -> bool:
+        """Change an option of the draft, and of the session that runs where it can change live.
+
+        Returns:
+            Whether the value is allowed; `draft.problems` says why not.
+        """
+        *place, value = place_and_value
+        with self._lock:
+            if not self.draft.set(*place, value):
+                return False
+            session = self.session
+            if session is None or not self.scene.live or len(place) != 2:
+                return True
+            part, name = place
+            running, wanted = session.config, self.draft.config
+            live = get_agent_spec(running.algo).hyperparameters.live_names()
+            if part == "reward_config" and running.env_name == wanted.env_name:
+                session.update_rewards(**{name: value})
+            elif part == "hyperparams" and running.algo == wanted.algo and name in live:
+                session.update_hyperparams(**{name: value})
+            return True
+
+    def start(
+        self, session: TrainingSession | None = None, *, seconds: float | None = None
+    ) -> TrainingSession:
+        """Start the draft, or a prepared session, and show it.
+
+        Args:
+            session: A session in state new, such as one that goes on with a run.
+            seconds: A budget for a session of the draft.
+
+        Raises:
+            SessionError: When the draft holds values that are not allowed.
+            RlplayError: When it cannot start.
+        """
+        with self._lock:
+            if session is None:
+                problems = self.draft.problems
+                if problems:
+                    raise SessionError(
+                        "Not started, since a value is not allowed: " + " ".join(problems.values())
+                    )
+                session = TrainingSession(
+                    self.draft.config.replace(run_id=None), self.storage, seconds=seconds
+                )
+            session.set_speed(self._pace)
+            session.start()
+            self.scene.show(session)
+            return session
+
+    @property
+    def pace(self) -> float | None:
+        """Moves a second that the next session starts with; None is as fast as it goes."""
+        return self._pace
+
+    def set_pace(self, pace: float | None) -> None:
+        """Train at another pace, the session that is shown and the next one."""
+        self._pace = pace
+        session = self.session
+        if session is not None and session.snapshot().state in ("new", *LIVE):
+            session.set_speed(pace)
+
+    def set_pace_shown(self, pace: float | None) -> None:
+        """Adopt the pace that the session has, whoever set it."""
+        self._pace = pace
+
+    # Watching ------------------------------------------------------------------------------------
+
+    @property
+    def game(self) -> Game | None:
+        """The game that the board shows; None while it shows the training board."""
+        return self._game
+
+    def watch(self, game: Game | None) -> None:
+        """Show a game on the board; None shows the training board again."""
+        with self._lock:
+            old, self._game = self._game, game
+            if old is not None:
+                self.player.remove(old)
+            if game is not None:
+                game.thinking = self.looking_inside
+                game.on_move = self.wake
+                self.player.add(game)
+        self.wake()
+
+    def look_inside(self, wanted: bool) -> None:
+        """Say whether a view wants to know what the agent sees and thinks."""
+        self.looking_inside = wanted
+        if self._game is not None:
+            self._game.thinking = wanted
+
+    def shown(self, frame: Frame) -> Shown:
+        """Give what the board shows now."""
+        game = self._game
+        if game is not None:
+            return game.shown()
+        snapshot = frame.snapshot
+        session = frame.session
+        last = snapshot.last_episodes[-1]["ending"] if snapshot.last_episodes else None
+        return Shown(
+            env_name=snapshot.env_name or self.draft.config.env_name,
+            state=snapshot.game_state,
+            words="training",
+            score=snapshot.current_score,
+            ending=last if snapshot.state in ("finished", "failed") else None,
+            env_config=session.config.env_config if session is not None else {},
+            observation=snapshot.observation,
+            version=snapshot.board_version,
+        )
+
+    # What takes long -----------------------------------------------------------------------------
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What is being done for this Playground, in words."""
+        return tuple(self._tasks)
+
+    def work(
+        self, what: str, job: Callable[[], ResultT], then: Callable[[ResultT], None] | None = None
+    ) -> None:
+        """Have something done that takes long; what it raises is shown as a click's error is.
+
+        Args:
+            what: In words: "exporting the run".
+            job: Runs in the clerk's thread.
+            then: Called there with the result.
+        """
+
+        def do() -> None:
+            result = job()
+            if then is not None:
+                then(result)
+
+        safe = self.scene.safely(do)
+
+        def all_of_it() -> None:
+            try:
+                safe()
+            finally:
+                self._tasks.remove(what)
+                self.wake()
+
+        self._tasks.append(what)
+        clerk.submit(all_of_it)
+        self.wake()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self.watch(None)

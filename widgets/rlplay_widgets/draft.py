@@ -1,0 +1,134 @@
+"""The config on the desk: what Start will train, while a person edits it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from rlplay.config import RunConfig, get_default_config
+from rlplay.errors import RlplayError
+
+__all__ = ["Draft", "Place", "look_up"]
+
+#: Where an option stands in a config: ("hyperparams", "learning_rate").
+Place = tuple[str | int, ...]
+
+
+def look_up(values: Any, place: Place) -> Any:
+    """Give what stands at a place of nested dicts and lists."""
+    for key in place:
+        values = values[key]
+    return values
+
+
+def _replaced(values: Any, place: Place, value: Any) -> Any:
+    """Give a copy of nested dicts and lists with another value at a place."""
+    if not place:
+        return value
+    copy = values.copy()
+    copy[place[0]] = _replaced(values[place[0]], place[1:], value)
+    return copy
+
+
+class Draft:
+    """A config under edit; always whole and valid, with the wrong values kept beside it.
+
+    A value that is not allowed stays where a person put it, with the reason, and the config keeps
+    the last good one. Any thread may call.
+
+    Attributes:
+        version: Grows with every change.
+
+    Args:
+        config: What to begin with.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._lock = threading.RLock()
+        self._config = config
+        self._wrong: dict[Place, tuple[Any, str]] = {}
+        self.version = 0
+
+    @property
+    def config(self) -> RunConfig:
+        """The config, without the values that are not allowed."""
+        return self._config
+
+    @property
+    def problems(self) -> dict[Place, str]:
+        """Why values are not allowed, by place."""
+        with self._lock:
+            return {place: reason for place, (_, reason) in self._wrong.items()}
+
+    def get(self, *place: str | int) -> Any:
+        """Give the value at a place, also one that is not allowed."""
+        with self._lock:
+            if place in self._wrong:
+                return self._wrong[place][0]
+            return look_up(self._config.to_dict(), place)
+
+    def default(self, *place: str | int) -> Any:
+        """Give the value that the algorithm's default config for this environment has there."""
+        config = self._config
+        return look_up(get_default_config(config.algo, config.env_name).to_dict(), place)
+
+    def set(self, *place_and_value: Any) -> bool:
+        """Put a value at a place: ``set("hyperparams", "gamma", 0.9)``.
+
+        Changing the algorithm or the environment takes over that one's default config, and keeps
+        name, seed, device and what both have in common.
+
+        Returns:
+            Whether it is allowed; `problems` says why not.
+        """
+        *keys, value = place_and_value
+        place: Place = tuple(keys)
+        with self._lock:
+            self.version += 1
+            if place in (("algo",), ("env_name",)):
+                return self._switch(str(place[0]), value)
+            if not self._try(place, value):
+                return False
+            # What did not fit may fit now.
+            for other, (wrong, _) in tuple(self._wrong.items()):
+                self._try(other, wrong)
+            return True
+
+    def adopt(self, config: RunConfig) -> None:
+        """Take another config, and forget what was wrong."""
+        with self._lock:
+            self.version += 1
+            self._config = config
+            self._wrong = {}
+
+    def _try(self, place: Place, value: Any) -> bool:
+        try:
+            self._config = RunConfig.from_dict(_replaced(self._config.to_dict(), place, value))
+        except RlplayError as error:
+            self._wrong[place] = value, str(error)
+            return False
+        self._wrong.pop(place, None)
+        return True
+
+    def _switch(self, field: str, name: str) -> bool:
+        old = self._config
+        algo = name if field == "algo" else old.algo
+        env_name = name if field == "env_name" else old.env_name
+        kept: dict[str, Any] = {"name": old.name, "seed": old.seed, "device": old.device}
+        kept["precision"] = old.precision
+        if env_name == old.env_name:
+            kept |= {"reward_config": old.reward_config}
+            standard = get_default_config(old.algo, env_name).env_config
+            # What a person changed of the board stays; what an algorithm sees best comes with it.
+            kept["env_config"] = {
+                option: value
+                for option, value in old.env_config.items()
+                if value != standard[option]
+            }
+        try:
+            self._config = get_default_config(algo, env_name).replace(**kept)
+        except RlplayError as error:
+            self._wrong[(field,)] = name, str(error)
+            return False
+        self._wrong = {}
+        return True

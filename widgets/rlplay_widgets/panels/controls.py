@@ -1,0 +1,189 @@
+"""Start, pause, stop and pace a training; what it says, and what went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Any
+
+import ipywidgets as ipw
+
+from rlplay.errors import SessionError
+from rlplay.training.monitor import Snapshot
+from rlplay_widgets.desk import Desk
+from rlplay_widgets.scene import LIVE, Frame, assign
+from rlplay_widgets.theme import escape, message_html, state_html
+
+__all__ = ["ControlsPanel"]
+
+#: The slider's fastest pace, as a power of ten: moves of each board in a second.
+_FASTEST = 2
+#: What somebody else set is shown, unless a person moved the slider within so many seconds.
+_HANDS_OFF = 1.0
+
+
+class ControlsPanel:
+    """Start, pause, stop, one move, and the pace; always in sight.
+
+    Attributes:
+        widget: The box of what a person sets, with the line of the session's state.
+        messages: What went wrong.
+
+    Args:
+        desk: Whose session it controls.
+    """
+
+    title = "The controls"
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._lock = threading.Lock()
+        self._paced_at = float("-inf")
+        self._painted_pace: float | None = None
+
+        self.start = ipw.Button(
+            description="Start", icon="play", tooltip="Begin a new run", button_style="primary"
+        )
+        self.pause = ipw.Button(description="Pause", icon="pause", tooltip="Stand still, and save")
+        self.stop = ipw.Button(description="Stop", icon="stop", tooltip="End this run, and save")
+        self.move = ipw.Button(
+            description="Move", icon="step-forward", tooltip="Do one move, then stand still"
+        )
+        self.full_speed = ipw.ToggleButton(
+            value=True,
+            description="Full speed",
+            icon="forward",
+            tooltip="Train as fast as this machine can, or at the pace of the slider",
+        )
+        self.pace = ipw.FloatLogSlider(
+            value=10,
+            min=0,
+            max=_FASTEST,
+            step=0.05,
+            description="Moves/s",
+            readout_format=".0f",
+            tooltip="Moves of each board in a second",
+        )
+        self.status = ipw.HTML()
+        self.messages = ipw.HTML()
+
+        safely = desk.scene.safely
+        self.start.on_click(safely(lambda _: self._start()))
+        self.pause.on_click(safely(lambda _: self._pause_or_resume()))
+        self.stop.on_click(safely(lambda _: self._stop()))
+        self.move.on_click(safely(lambda _: self._move()))
+        self.full_speed.observe(safely(self._full_speed_changed), names="value")
+        self.pace.observe(safely(self._pace_changed), names="value")
+
+        groups = ([self.start, self.pause, self.stop, self.move], [self.full_speed, self.pace])
+        self.widget = ipw.Box([*(ipw.HBox(group) for group in groups), self.status])
+        self.widget.add_class("rlplay-controls")
+        for part, name in zip(self.widget.children, ("buttons", "speed", "status"), strict=True):
+            part.add_class(f"rlplay-{name}")
+        self.messages.add_class("rlplay-messages")
+
+        if desk.session is not None:
+            desk.set_pace(desk.session.snapshot().moves_per_second)
+
+    # Callbacks: in the kernel's threads, only hand on and return ---------------------------------
+
+    def _start(self) -> None:
+        with self._lock:
+            if not self._desk.scene.live:
+                self._desk.start()
+
+    def _pause_or_resume(self) -> None:
+        session = self._desk.session
+        if session is None:
+            return
+        # A second click that came too late means nothing; the state is on the screen.
+        with contextlib.suppress(SessionError):
+            if session.snapshot().state == "paused":
+                session.resume()
+            else:
+                session.pause()
+
+    def _stop(self) -> None:
+        session = self._desk.session
+        if session is not None:
+            with contextlib.suppress(SessionError):
+                session.stop()
+
+    def _move(self) -> None:
+        session = self._desk.session
+        if session is not None:
+            with contextlib.suppress(SessionError):
+                session.step()
+
+    def _full_speed_changed(self, change: dict[str, Any]) -> None:
+        if change["new"] != (self._desk.pace is None):
+            self._set_pace(None if change["new"] else self.pace.value)
+
+    def _pace_changed(self, change: dict[str, Any]) -> None:
+        if change["new"] != self._painted_pace:
+            self._set_pace(change["new"])
+
+    def _set_pace(self, pace: float | None) -> None:
+        self._paced_at = time.monotonic()
+        self._desk.set_pace(pace)
+
+    # The painter ---------------------------------------------------------------------------------
+
+    def paint(self, frame: Frame) -> bool:
+        """Bring controls, status and messages to where the session stands."""
+        snapshot = frame.snapshot
+        state = snapshot.state
+        live = state in LIVE
+        paused = state == "paused"
+        assign(self.start, disabled=live, description="Start again" if _ended(state) else "Start")
+        assign(
+            self.pause,
+            disabled=state not in ("running", "paused"),
+            description="Resume" if paused else "Pause",
+            icon="play" if paused else "pause",
+            button_style="primary" if paused else "",
+            tooltip="Go on" if paused else "Stand still, and save",
+        )
+        assign(self.stop, disabled=state not in ("running", "paused"))
+        assign(self.move, disabled=not paused)
+        self._paint_pace(snapshot)
+        assign(self.status, value=_status_html(snapshot))
+        assign(self.messages, value=self._messages_html(frame))
+        return False
+
+    def _paint_pace(self, snapshot: Snapshot) -> None:
+        """Show the pace that is set, by whomever."""
+        if snapshot.state in LIVE and time.monotonic() - self._paced_at > _HANDS_OFF:
+            self._desk.set_pace_shown(snapshot.moves_per_second)
+        pace = self._desk.pace
+        assign(self.full_speed, value=pace is None)
+        if pace is not None and self.pace.value != (shown := min(max(pace, 1.0), 10.0**_FASTEST)):
+            self._painted_pace = shown
+            self.pace.value = shown
+            self._painted_pace = None
+
+    def _messages_html(self, frame: Frame) -> str:
+        parts = [message_html(problem.text, problem.details) for problem in frame.problems.values()]
+        if frame.snapshot.state == "failed":
+            details = frame.session.traceback if frame.session is not None else None
+            text = f"Training failed. {frame.snapshot.message}"
+            parts.insert(0, message_html(text, details or ""))
+        return "".join(parts)
+
+
+def _ended(state: str) -> bool:
+    return state in ("finished", "failed")
+
+
+def _status_html(snapshot: Snapshot) -> str:
+    """The state, what is said of it, and which run this is."""
+    message = "" if snapshot.state == "failed" else snapshot.message
+    parts = [state_html(snapshot.state, message)]
+    if snapshot.run_id is not None:
+        facts = (snapshot.algo.upper(), snapshot.device, snapshot.precision)
+        about = " · ".join(escape(fact) for fact in facts if fact)
+        parts.append(
+            f'<span class="rlplay-run">{about} · run <code>{escape(snapshot.run_id)}</code></span>'
+        )
+    return "".join(parts)
