@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from rlplay_widgets.panels.train import TrainPanel
+from rlplay_widgets.panels.watch import WatchPanel
 
 __all__ = ["PANELS"]
 
 #: What builds the panel of each tab from the desk, in the order of the tabs.
 PANELS: dict[str, Callable[..., Any]] = {
     "Train": TrainPanel,
+    "Watch": WatchPanel,
 }
