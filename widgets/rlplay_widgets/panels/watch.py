@@ -124,7 +124,7 @@ class WatchPanel:
             ],
         )
         self.age = ipw.SelectionSlider(
-            options=[("", None)],
+            options=[("", -1)],
             description="Age",
             tooltip="Environment steps that the weights were trained for",
         )
@@ -249,7 +249,6 @@ class WatchPanel:
 
     def _wanted(self, callback: Callable[[Any], None]) -> Callable[[dict[str, Any]], None]:
         """Wrap what a person sets; what the painter sets is no wish."""
-
         safe = self._desk.scene.safely(callback)
 
         def changed(change: dict[str, Any]) -> None:
