@@ -21,6 +21,7 @@ import atexit
 import collections
 import enum
 import logging
+import math
 import queue
 import threading
 import time
@@ -103,7 +104,6 @@ class TrainingSession:
         error: The exception of a failed session, else None.
         traceback: Its traceback as text, else None.
         started_at: When it was started last, seconds since 1970.
-        elapsed_before: Seconds of training that the run had when this session went on with it.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class TrainingSession:
         config: RunConfig,
         storage: StorageManager | None = None,
         *,
+        seconds: float | None = None,
         checkpoint_every: float = CHECKPOINT_EVERY,
     ) -> None:
         """Prepare a session; nothing runs and nothing is written before `start`.
@@ -118,6 +119,7 @@ class TrainingSession:
         Args:
             config: What to train.
             storage: The library of runs; without one, the models folder of this place.
+            seconds: The budget of training; see `seconds`.
             checkpoint_every: Seconds between two checkpoints, above 0.
 
         Raises:
@@ -126,6 +128,7 @@ class TrainingSession:
         if not checkpoint_every > 0:
             raise ConfigError(f"checkpoint_every = {checkpoint_every!r} is not allowed: above 0 s.")
         self.checkpoint_every = checkpoint_every
+        self.seconds = seconds
         self.config = config
         self.error: BaseException | None = None
         self.traceback: str | None = None
@@ -148,7 +151,6 @@ class TrainingSession:
         self._moves_per_second: float | None = DEFAULT_MOVES_PER_SECOND
         self._hyperparams = dict(config.hyperparams)
         self._rewards = dict(config.reward_config)
-        self.elapsed_before = 0.0
         self._goes_on = False  # the next start goes on with the run instead of making one
         self._script: _Script | None = None
         self._paced = False  # a person has set the pace since
@@ -162,6 +164,7 @@ class TrainingSession:
         *,
         device: str | None = None,
         num_threads: int | None = None,
+        seconds: float | None = None,
         checkpoint_every: float = CHECKPOINT_EVERY,
     ) -> TrainingSession:
         """Prepare a session whose `start` goes on with a saved run, from its last checkpoint.
@@ -178,6 +181,7 @@ class TrainingSession:
             storage: The library of runs; without one, the models folder of this place.
             device: Another device than the run's own.
             num_threads: Another number of threads than the run's own.
+            seconds: The budget of training from here on; see `seconds`.
             checkpoint_every: Seconds between two checkpoints, above 0.
 
         Returns:
@@ -186,6 +190,7 @@ class TrainingSession:
         Raises:
             RunNotFound: When there is no such run, or it trained and has no checkpoint.
             SessionError: When it has done all of its steps.
+            ConfigError: For seconds that are not above 0.
             DamagedFile: When its config cannot be read.
         """
         storage = storage or get_storage_manager()
@@ -203,7 +208,7 @@ class TrainingSession:
             )
         wanted = device or (config.device if config.device in available_devices() else "auto")
         config = config.replace(device=wanted, num_threads=num_threads or config.num_threads)
-        session = cls(config, storage, checkpoint_every=checkpoint_every)
+        session = cls(config, storage, seconds=seconds, checkpoint_every=checkpoint_every)
         session._goes_on = True
         if entries:
             session.monitor.publish(run_id=run_id, total_steps=entries[0].step)
@@ -266,6 +271,27 @@ class TrainingSession:
         if self._storage is None:
             self._storage = get_storage_manager()
         return self._storage
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training after which a run stops by itself, saved; None for no such end.
+
+        What takes time before the first move, such as compiling, is not counted, nor are pauses,
+        nor what a run that goes on had trained before. Another value counts from the next start on.
+        """
+        return self._seconds
+
+    @seconds.setter
+    def seconds(self, value: float | None) -> None:
+        try:
+            allowed = value is None or (value > 0 and math.isfinite(value))
+        except TypeError:
+            allowed = False
+        if not allowed:
+            raise ConfigError(
+                f"seconds = {value!r} is not allowed: a number above 0, or None for no such end."
+            )
+        self._seconds = value
 
     @property
     def hyperparams(self) -> dict[str, Any]:
@@ -648,6 +674,8 @@ class _Trainer:
         script = session._script
         self._changes = collections.deque(script.changes if script else ())
         self._end = script.end if script else None
+        self._seconds = session.seconds
+        self._trained_before = 0.0  # seconds that the run had trained when this began
         self._moves_left = 0  # moves to do while paused
         self._moves_per_second = session._moves_per_second
         self._next_move = 0.0
@@ -817,7 +845,7 @@ class _Trainer:
             notes.append(f"No longer bit-exact: {'; '.join(differences)}.")
         self._notes = " ".join(notes)
         self._event("resume", entry.step, self._notes or "exact")
-        self._session.elapsed_before = self._active
+        self._trained_before = self._active
         self._go_on_live(state["live"], storage.load_config(env_name, run_id))
 
     def _go_on_live(self, saved: dict[str, Any], began: RunConfig) -> None:
@@ -941,6 +969,9 @@ class _Trainer:
                 pass
             if self._finished or self._loop.items == self._end:
                 return False
+            left = self._seconds_left()
+            if left is not None and left <= 0 and self._state is SessionState.RUNNING:
+                return False
             if self._loop.agent.updates_due and (
                 self._state is SessionState.RUNNING or self._moves_left
             ):
@@ -957,7 +988,7 @@ class _Trainer:
                 return True
             if wait > _PUBLISH_EVERY:
                 self._show()
-            self._await_command(wait)
+            self._await_command(wait if left is None else min(wait, left))
 
     def _await_command(self, seconds: float | None) -> None:
         """Wait for a command and obey it; meanwhile, give weights to whoever asks.
@@ -1077,6 +1108,12 @@ class _Trainer:
     def _elapsed(self, now: float) -> float:
         return self._active + (0.0 if self._since is None else now - self._since)
 
+    def _seconds_left(self) -> float | None:
+        """Seconds left of the budget; None where there is none."""
+        if self._seconds is None:
+            return None
+        return self._seconds - (self._elapsed(time.monotonic()) - self._trained_before)
+
     def _count(self, move: Move) -> None:
         """Keep the sums for the screen, and the pace."""
         if move.ended is not None:
@@ -1108,13 +1145,16 @@ class _Trainer:
             loop = self._loop
             speed = self._speed(now, loop.total_steps)
             left = self._config.total_steps - loop.total_steps
+            ends = [] if speed <= 0 else [left / speed]
+            if (budget := self._seconds_left()) is not None:
+                ends.append(budget)
             fields |= {
                 "total_steps": loop.total_steps,
                 "episode": loop.episodes,
                 "best_score": self._best,
                 "avg_score": sum(self._scores) / len(self._scores) if self._scores else None,
                 "steps_per_second": speed,
-                "time_left": max(0.0, left / speed) if speed > 0 else None,
+                "time_left": max(0.0, min(ends)) if ends else None,
                 "endings": dict(self._endings),
                 "learner": dict(self._learner),
                 "last_episodes": self._last_episodes(),
