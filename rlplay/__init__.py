@@ -35,6 +35,7 @@ from rlplay.evaluation import EvaluationResult, evaluate, load_agent
 from rlplay.storage import Replay, StorageManager, get_storage_manager
 from rlplay.training.run import train
 from rlplay.training.session import SessionState, TrainingSession, sessions
+from rlplay.training.speed import measure_speed
 
 __version__ = "0.1.0"
 
@@ -66,6 +67,7 @@ __all__ = [
     "list_environments",
     "list_presets",
     "load_agent",
+    "measure_speed",
     "register_activation",
     "register_agent",
     "register_env",

@@ -390,15 +390,23 @@ class DQN(TorchAgent):
         super().set_weights(weights)
         self.target_network.load_state_dict(self.network.state_dict())
 
-    def explain(self, observation: Observations) -> dict[str, Any]:
-        """Give the Q-values, the value and the activations of one observation."""
+    def explain(self, observation: Observations, saliency: bool = False) -> dict[str, Any]:
+        """Give the Q-values, the value and the activations of one observation.
+
+        The saliency is that of the largest Q-value; see `Agent.explain`.
+        """
         output, activations = self._activations(observation)
         q_values = self._combine(output)
-        return {
+        explained = {
             "q_values": q_values.tolist(),
             "value": float(q_values.max()),
             "activations": activations,
         }
+        if saliency:
+            explained["saliency"] = self._saliency(
+                observation, lambda output: self._combine(output).max()
+            )
+        return explained
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: both networks, optimizer, replay buffer, counters, generator."""

@@ -448,14 +448,20 @@ class PPO(TorchAgent):
 
     # Looking inside and files ------------------------------------------------------------------
 
-    def explain(self, observation: Observations) -> dict[str, Any]:
-        """Give the action probabilities, the value and the activations of one observation."""
+    def explain(self, observation: Observations, saliency: bool = False) -> dict[str, Any]:
+        """Give the action probabilities, the value and the activations of one observation.
+
+        The saliency is that of the most probable action's logit; see `Agent.explain`.
+        """
         output, activations = self._activations(observation)
-        return {
+        explained = {
             "probabilities": torch.softmax(output[:-1], dim=0).tolist(),
             "value": float(output[-1]),
             "activations": activations,
         }
+        if saliency:
+            explained["saliency"] = self._saliency(observation, lambda output: output[:-1].max())
+        return explained
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: network, optimizer, rollout, place in the update phase, generator."""
