@@ -119,11 +119,14 @@ class SavedWeights:
 
     def __init__(self, storage: StorageManager, env_name: str, run_id: str) -> None:
         self.storage, self.env_name, self.run_id = storage, env_name, run_id
+        self._title = run_id
         self._taken = False
 
     def config(self) -> RunConfig:
         """Read the run's config."""
-        return self.storage.load_config(self.env_name, self.run_id)
+        config = self.storage.load_config(self.env_name, self.run_id)
+        self._title = config.name or self.run_id
+        return config
 
     def take(self) -> Weights | None:
         """Read the weights, once."""
@@ -136,7 +139,7 @@ class SavedWeights:
 
     def words(self, steps: int) -> str:
         """Name the run."""
-        return f"run {self.run_id} after {count(steps)} steps"
+        return f"{self._title} at {count(steps)} steps"
 
 
 class SnapshotWeights:

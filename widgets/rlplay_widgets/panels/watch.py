@@ -138,7 +138,7 @@ class WatchPanel:
             tooltip="Moves of this game in a second; the training keeps its own pace",
         )
         self.stepwise = ipw.Checkbox(
-            description="One step per key",
+            description="Step by step",
             indent=False,
             tooltip="The game waits for an arrow before each step",
         )
@@ -166,10 +166,16 @@ class WatchPanel:
         self._rows_box = {
             "weights": _row(self.run, self.greedy),
             "age": _row(self.age),
-            "pace": _row(self.pace, self.stepwise),
-            "game": _row(self.pause, self.move, self.new, self.save),
+            "game": _row(self.pace, self.stepwise, self.pause, self.move, self.new),
         }
-        self.widget = ipw.VBox([self.kind, *self._rows_box.values(), self.note, self.table.widget])
+        self.widget = ipw.VBox(
+            [
+                _row(self.kind, self.save),
+                *self._rows_box.values(),
+                self.note,
+                self.table.widget,
+            ]
+        )
         self.widget.add_class("rlplay-watching")
 
         self.kind.observe(wanted(self._kind_wanted), names="value")
@@ -415,12 +421,12 @@ class WatchPanel:
         shown = {
             "weights": weights or kind == "training",
             "age": kind == "age",
-            "pace": weights or kind == "you",
             "game": weights or kind == "you",
         }
         for name, box in self._rows_box.items():
             assign(box.layout, display=None if shown[name] else "none")
-        assign(self.table.widget.layout, display=None if shown["game"] else "none")
+        for part in (self.table.widget, self.save):
+            assign(part.layout, display=None if shown["game"] else "none")
         assign(self.kind, value=kind)
         assign(self.greedy, value=self._greedy)
         assign(self.greedy.layout, display=None if weights else "none")
@@ -444,7 +450,7 @@ class WatchPanel:
             self.pause,
             description="Pause" if game.playing else "Go on",
             icon="pause" if game.playing else "play",
-            disabled=not paced or (person is not None and person.ended),
+            disabled=not paced or (person is not None and (person.ended or not person.begun)),
         )
         assign(self.move.layout, display=None if person is None else "none")
         assign(self.save, disabled=not self._rows)
