@@ -19,7 +19,7 @@ from rlplay.agents import (
     register_agent,
 )
 from rlplay.agents.networks import build_network, count_parameters
-from rlplay.config import RunConfig, get_default_config, list_presets
+from rlplay.config import RunConfig, describe_preset, get_default_config, list_presets
 from rlplay.device import get_device, get_device_info, get_global_device, set_global_device
 from rlplay.envs import (
     ENV_REGISTRY,
@@ -57,6 +57,7 @@ __all__ = [
     "create_agent",
     "create_env",
     "create_vector_env",
+    "describe_preset",
     "evaluate",
     "get_default_config",
     "get_device",
