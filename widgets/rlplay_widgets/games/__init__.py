@@ -1,0 +1,1 @@
+"""What the player moves: games of an agent, of a person, replays, races."""
