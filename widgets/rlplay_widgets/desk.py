@@ -11,10 +11,11 @@ from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig
 from rlplay.errors import SessionError
 from rlplay.storage import Replay, StorageManager, get_storage_manager
+from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
-from rlplay_widgets.games.replay import ReplayGame
+from rlplay_widgets.games import ReplayGame
 from rlplay_widgets.library import Library, SavedRun
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
@@ -212,8 +213,8 @@ class Desk:
                     return storage.load_replay(env_name, run_id, listed["replay_id"])
             words = ENDINGS[ending][0] if ending in ENDINGS else ending
             raise SessionError(
-                f"No replay is kept of an episode that ended so: {words}. A run keeps replays of "
-                "its best episodes and of one now and then; try again later."
+                f"No replay is kept yet of an episode that ended so: {words}. A run keeps its "
+                "best replays, the newest of each ending and some others; try again in a moment."
             )
 
         self.run = (slug(env_name), run_id)
