@@ -253,7 +253,12 @@ class Desk:
         return tuple(self._tasks)
 
     def work(
-        self, what: str, job: Callable[[], ResultT], then: Callable[[ResultT], None] | None = None
+        self,
+        what: str,
+        job: Callable[[], ResultT],
+        then: Callable[[ResultT], None] | None = None,
+        *,
+        quiet: bool = False,
     ) -> None:
         """Have something done that takes long; what it raises is shown as a click's error is.
 
@@ -261,6 +266,7 @@ class Desk:
             what: In words: "exporting the run".
             job: Runs in the clerk's thread.
             then: Called there with the result.
+            quiet: Whether it is no task that a person has to know of.
         """
 
         def do() -> None:
@@ -274,10 +280,12 @@ class Desk:
             try:
                 safe()
             finally:
-                self._tasks.remove(what)
+                if not quiet:
+                    self._tasks.remove(what)
                 self.wake()
 
-        self._tasks.append(what)
+        if not quiet:
+            self._tasks.append(what)
         clerk.submit(all_of_it)
         self.wake()
 
