@@ -127,10 +127,12 @@ class Desk:
     def start(
         self, session: TrainingSession | None = None, *, seconds: float | None = None
     ) -> TrainingSession:
-        """Start the draft, or a prepared session, and show it.
+        """Start a prepared session or the draft, and show it.
 
         Args:
-            session: A session in state new, such as one that goes on with a run.
+            session: A session in state new, such as one that goes on with a run. Without one, the
+                session that is shown is started if it is new and the draft still says the same;
+                otherwise a new session of the draft.
             seconds: A budget for a session of the draft.
 
         Raises:
@@ -144,13 +146,23 @@ class Desk:
                     raise SessionError(
                         "Not started, since a value is not allowed: " + " ".join(problems.values())
                     )
-                session = TrainingSession(
-                    self.draft.config.replace(run_id=None), self.storage, seconds=seconds
-                )
+                session = self._prepared()
+            if session is None:
+                budget = {} if seconds is None else {"seconds": seconds}
+                config = self.draft.config.replace(run_id=None)
+                session = TrainingSession(config, self.storage, **budget)
             session.set_speed(self._pace)
             session.start()
             self.scene.show(session)
             return session
+
+    def _prepared(self) -> TrainingSession | None:
+        """Give the session that is shown, where it is what Start should begin."""
+        session = self.session
+        if session is None or session.state != "new":
+            return None
+        same = session.config.replace(run_id=None) == self.draft.config
+        return session if same else None
 
     @property
     def pace(self) -> float | None:
