@@ -15,7 +15,7 @@ from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
-from rlplay_widgets.games import ReplayGame
+from rlplay_widgets.games import AgentGame, LiveWeights, ReplayGame, Thinker
 from rlplay_widgets.library import Library, SavedRun
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
@@ -73,6 +73,10 @@ class Desk:
         self._storage = storage
         self._lock = threading.RLock()
         self._game: Game | None = None
+        self._thinker: Thinker | None = None
+        # What the board showed of a training: the session, its board, the thoughts about it.
+        self._sight: tuple[Any, ...] = (None, None, None)
+        self._version = 0
         self._pace: float | None = None
         self._tasks: list[str] = []
         #: Opens a tab by its name; the Playground fills it in.
@@ -100,7 +104,7 @@ class Desk:
     def select(self, session: TrainingSession) -> None:
         """Show another session, with its config in the forms."""
         self.draft.adopt(session.config.replace(run_id=None))
-        self.scene.show(session)
+        self._show(session)
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.
@@ -153,7 +157,7 @@ class Desk:
                 session = TrainingSession(config, self.storage, **budget)
             session.set_speed(self._pace)
             session.start()
-            self.scene.show(session)
+            self._show(session)
             return session
 
     def _prepared(self) -> TrainingSession | None:
@@ -163,6 +167,18 @@ class Desk:
             return None
         same = session.config.replace(run_id=None) == self.draft.config
         return session if same else None
+
+    def _show(self, session: TrainingSession) -> None:
+        """Show a session; a game with the weights of the one before goes on with this one's."""
+        before, game = self.session, self._game
+        self.scene.show(session)
+        if (
+            isinstance(game, AgentGame)
+            and isinstance(game.source, LiveWeights)
+            and game.source.session is before
+            and before is not session
+        ):
+            self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
 
     @property
     def pace(self) -> float | None:
@@ -190,6 +206,8 @@ class Desk:
     def watch(self, game: Game | None) -> None:
         """Show a game on the board; None shows the training board again."""
         with self._lock:
+            if game is not None and game is self._game:
+                return
             old, self._game = self._game, game
             if old is not None:
                 self.player.remove(old)
@@ -232,19 +250,36 @@ class Desk:
         self.run = (slug(env_name), run_id)
         self.work("opening the replay", load, self.open_replay)
 
+    def press(self, key: str) -> None:
+        """Hand a key to the game that is shown; see `Game.press`."""
+        game = self._game
+        if game is not None:
+            game.press(key)
+            self.player.wake()
+            self.wake()
+
     def look_inside(self, wanted: bool) -> None:
         """Say whether a view wants to know what the agent sees and thinks."""
         self.looking_inside = wanted
         if self._game is not None:
             self._game.thinking = wanted
+        self.player.wake()
+        self.wake()
 
     def shown(self, frame: Frame) -> Shown:
-        """Give what the board shows now."""
+        """Give what the board shows now; the painter's alone."""
+        session = frame.session
+        thinker = self._think_about(session)
         game = self._game
         if game is not None:
             return game.shown()
-        snapshot = frame.snapshot
-        session = frame.session
+        snapshot, thoughts = frame.snapshot, None
+        if thinker is not None and (thought := thinker.look()) is not None:
+            snapshot, thoughts = thought
+        sight = (session, snapshot.board_version, thoughts)
+        if any(new is not old for new, old in zip(sight, self._sight, strict=True)):
+            self._sight = sight
+            self._version += 1
         last = snapshot.last_episodes[-1]["ending"] if snapshot.last_episodes else None
         return Shown(
             env_name=snapshot.env_name or self.draft.config.env_name,
@@ -254,8 +289,24 @@ class Desk:
             ending=last if snapshot.state in ("finished", "failed") else None,
             env_config=session.config.env_config if session is not None else {},
             observation=snapshot.observation,
-            version=snapshot.board_version,
+            thoughts=thoughts,
+            version=self._version,
         )
+
+    def _think_about(self, session: TrainingSession | None) -> Thinker | None:
+        """Have somebody think about the training board, while a view looks inside and sees it."""
+        wanted = session if self.looking_inside and self._game is None else None
+        with self._lock:
+            thinker = self._thinker
+            if thinker is not None and thinker.session is wanted:
+                return thinker
+            if thinker is not None:
+                self.player.remove(thinker)
+            self._thinker = None if wanted is None else Thinker(wanted)
+            if self._thinker is not None:
+                self._thinker.on_move = self.wake
+                self.player.add(self._thinker)
+            return self._thinker
 
     # What takes long -----------------------------------------------------------------------------
 
@@ -304,3 +355,5 @@ class Desk:
     def close(self) -> None:
         """Stop watching."""
         self.watch(None)
+        self.looking_inside = False
+        self._think_about(None)

@@ -14,8 +14,10 @@ from rlplay.config import RunConfig, get_default_config
 from rlplay.errors import ConfigError
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets.board import Board
+from rlplay_widgets.caption import Caption
 from rlplay_widgets.charts import ScoreChart
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.keys import Keys
 from rlplay_widgets.painter import get_painter
 from rlplay_widgets.panels import PANELS
 from rlplay_widgets.panels.controls import ControlsPanel
@@ -67,6 +69,8 @@ class Playground:
             self._scene = self.desk.scene
             self.controls = ControlsPanel(self.desk)
             self.board = Board(partial(preview, self.desk))
+            self.keys = Keys(self.desk)
+            self.caption = Caption(self.desk, partial(preview, self.desk))
             self.numbers = NumbersPanel()
             self.curve = ScoreChart(self._painter.wake)
             panels: dict[str, Callable[[], Panel]] = {
@@ -81,12 +85,14 @@ class Playground:
 
     def _views(self) -> Iterator[View]:
         """What is painted, one after the other; of the tabs the one in front."""
-        yield from (self.controls, self.board, self.numbers, self.curve, self.tabs)
+        yield from (self.controls, self.board, self.keys, self.caption)
+        yield from (self.numbers, self.curve, self.tabs)
         yield self.tabs.front
 
     def _arrange(self) -> ipw.VBox:
         """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""
-        watch = ipw.VBox([self.board.widget])
+        self.board.widget.children += (self.keys.widget,)
+        watch = ipw.VBox([self.board.widget, self.caption.widget])
         parts = {
             "watch": watch,
             "curve": self.curve.widget,

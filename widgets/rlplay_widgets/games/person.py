@@ -193,7 +193,7 @@ class PersonGame(Game):
 
     def due(self, now: float) -> float:
         """The first board is due at once, a step when a key was pressed or the clock says so."""
-        if self._new or not self._opened:
+        if (self._new or not self._opened) and not self.shown().problem:
             return 0.0
         if not self.paced and self._pressed and not self.ended:
             return 0.0

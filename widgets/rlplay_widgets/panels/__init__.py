@@ -7,6 +7,7 @@ from typing import Any
 
 from rlplay_widgets.panels.runs import RunsPanel
 from rlplay_widgets.panels.train import TrainPanel
+from rlplay_widgets.panels.watch import WatchPanel
 
 __all__ = ["PANELS"]
 
@@ -14,4 +15,5 @@ __all__ = ["PANELS"]
 PANELS: dict[str, Callable[..., Any]] = {
     "Train": TrainPanel,
     "Runs": RunsPanel,
+    "Watch": WatchPanel,
 }
