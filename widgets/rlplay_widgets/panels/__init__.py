@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rlplay_widgets.panels.replays import ReplaysPanel
 from rlplay_widgets.panels.runs import RunsPanel
 from rlplay_widgets.panels.train import TrainPanel
 from rlplay_widgets.panels.watch import WatchPanel
@@ -15,5 +16,6 @@ __all__ = ["PANELS"]
 PANELS: dict[str, Callable[..., Any]] = {
     "Train": TrainPanel,
     "Runs": RunsPanel,
+    "Replays": ReplaysPanel,
     "Watch": WatchPanel,
 }

@@ -197,9 +197,7 @@ class RunsPanel:
             self.receipt.say(f"{title(listed)} goes on.")
             self._library.refresh()
 
-        desk.work(
-            "opening the run", lambda: TrainingSession.resume_run(*run, desk.storage), start
-        )
+        desk.work("opening the run", lambda: TrainingSession.resume_run(*run, desk.storage), start)
 
     def watch(self) -> None:
         """Let the selected run's agent play."""
@@ -275,7 +273,7 @@ class RunsPanel:
             return storage.export_run(*run, folder / f"{run[1]}.zip")
 
         self._desk.work(
-            "exporting the run", write, lambda path: self.receipt.say("Exported to", path)
+            "exporting the run", write, lambda path: self.receipt.say("Exported.", path)
         )
 
     def take_in(self, path: Path, name: str) -> None:
