@@ -64,7 +64,7 @@ def test_the_running_session_is_shown_again(painter, monkeypatch) -> None:
 def test_the_same_cell_goes_on_with_what_it_showed(painter) -> None:
     config = rlplay.get_default_config("dqn").replace(num_envs=2)
     first = Playground(config)
-    first.train.start.click()
+    first.controls.start.click()
     session = first.session
     assert Playground(config).session is session
     session.stop()
@@ -72,7 +72,7 @@ def test_the_same_cell_goes_on_with_what_it_showed(painter) -> None:
     again = Playground(config)
     assert again.session is session
     painter.tick()
-    assert "finished" in again.train.status.value
+    assert "finished" in again.controls.status.value
 
 
 def test_two_cells_keep_their_panels(painter, monkeypatch) -> None:
@@ -92,8 +92,8 @@ def test_a_session_can_be_shown_before_it_starts(painter) -> None:
     session = TrainingSession(config)
     panel = Playground(session)
     painter.tick()
-    assert panel.train.grid_size.value == 6
-    panel.train.start.click()
+    assert panel.desk.draft.get("env_config", "grid_size") == 6
+    panel.controls.start.click()
     assert panel.session is session
     assert session.snapshot().state == "running"
 
@@ -120,7 +120,7 @@ def test_nothing_is_painted_while_nobody_looks(painter, sent) -> None:
     sight._receive(sight, {"kind": "report", "view": "v", "visible": False, "dark": False}, [])
     assert painter.tick() > 1.0
     assert not session.monitor.board_wanted()
-    assert panel.train.messages.value == ""
+    assert panel.controls.messages.value == ""
     sight._receive(sight, {"kind": "report", "view": "v", "visible": True, "dark": True}, [])
     assert painter.tick() <= 1 / 30
     assert session.monitor.board_wanted()

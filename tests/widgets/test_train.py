@@ -34,7 +34,7 @@ def paint_until(painter, condition, seconds: float = 30.0) -> None:
 
 def test_start_pause_resume_stop_and_start_again(painter, small) -> None:
     panel = Playground(small)
-    train = panel.train
+    train = panel.controls
     painter.tick()
     assert (train.start.disabled, train.pause.disabled, train.stop.disabled) == (False, True, True)
     assert "ready" in train.status.value
@@ -42,8 +42,6 @@ def test_start_pause_resume_stop_and_start_again(painter, small) -> None:
     train.start.click()
     painter.tick()
     assert (train.start.disabled, train.pause.disabled, train.stop.disabled) == (True, False, False)
-    assert train.algorithm.disabled
-    assert train.grid_size.disabled
     session = panel.session
     assert session.config.env_config["grid_size"] == 5
     paint_until(painter, lambda: session.snapshot().total_steps > 0)
@@ -63,13 +61,14 @@ def test_start_pause_resume_stop_and_start_again(painter, small) -> None:
 
     train.stop.click()
     paint_until(painter, lambda: "finished" in train.status.value)
-    first = session.run_id
     assert train.start.description == "Start again"
 
     train.start.click()
     painter.tick()
-    assert panel.session is session
-    assert session.run_id != first
+    again = panel.session
+    assert again is not session
+    assert again.run_id != session.run_id
+    assert session.state == "finished"
     train.stop.click()
     paint_until(painter, lambda: "finished" in train.status.value)
     assert train.messages.value == ""
@@ -77,31 +76,25 @@ def test_start_pause_resume_stop_and_start_again(painter, small) -> None:
 
 def test_what_is_chosen_is_trained(painter, small) -> None:
     panel = Playground(small)
-    panel.train.grid_size.value = 7
+    panel.desk.set("env_config", "grid_size", 7)
     painter.tick()
-    panel.train.start.click()
+    panel.controls.start.click()
     first = panel.session
     assert first.config.env_config["grid_size"] == 7
     assert first.config.num_envs == 2
-    panel.train.stop.click()
+    panel.controls.stop.click()
     paint_until(painter, lambda: first.snapshot().state == "finished")
 
-    panel.train.algorithm.value = "ppo"
-    wanted = panel.train.wanted()
+    panel.tabs.panels["Train"].algorithm.value = "ppo"
+    wanted = panel.desk.draft.config
     assert (wanted.algo, wanted.env_config["grid_size"]) == ("ppo", 7)
     assert wanted.hyperparams == rlplay.get_default_config("ppo").hyperparams
-
-
-def test_the_grid_follows_the_declaration(painter, playground) -> None:
-    slider = playground.train.grid_size
-    assert (slider.min, slider.max) == (4, 64)
-    assert "board" in slider.tooltip
 
 
 def test_the_pace_can_change_while_it_runs(painter) -> None:
     session = StillSession()
     session.monitor.publish(state="running", moves_per_second=None, is_max_speed=True)
-    train = Playground(session).train
+    train = Playground(session).controls
     painter.tick()
     assert train.full_speed.value
     train.pace.value = 20
@@ -117,7 +110,7 @@ def test_the_pace_can_change_while_it_runs(painter) -> None:
 def test_a_pace_that_code_set_is_shown_and_not_set_again(painter) -> None:
     session = StillSession()
     session.monitor.publish(state="running", moves_per_second=None, is_max_speed=True)
-    train = Playground(session).train
+    train = Playground(session).controls
     painter.tick()
     session.monitor.publish(moves_per_second=5.0)
     painter.tick()
@@ -131,37 +124,37 @@ def test_a_pace_that_code_set_is_shown_and_not_set_again(painter) -> None:
 def test_an_error_in_a_click_is_shown_and_the_next_click_works(painter, small, monkeypatch) -> None:
     panel = Playground(small)
 
-    def broken(config):
+    def broken(*_, **__):
         raise RuntimeError("<script>alert(1)</script>")
 
-    monkeypatch.setattr("rlplay_widgets.panels.train.TrainingSession", broken)
-    panel.train.start.click()
+    monkeypatch.setattr("rlplay_widgets.desk.TrainingSession", broken)
+    panel.controls.start.click()
     painter.tick()
-    shown = panel.train.messages.value
+    shown = panel.controls.messages.value
     assert "RuntimeError" in shown
     assert "Traceback" in shown
     assert "<script" not in shown
 
-    def refused(config):
+    def refused(*_, **__):
         raise ConfigError("No such <b>thing</b>.")
 
-    monkeypatch.setattr("rlplay_widgets.panels.train.TrainingSession", refused)
-    panel.train.start.click()
+    monkeypatch.setattr("rlplay_widgets.desk.TrainingSession", refused)
+    panel.controls.start.click()
     painter.tick()
-    assert "No such &lt;b&gt;thing&lt;/b&gt;." in panel.train.messages.value
-    assert "Traceback" not in panel.train.messages.value
+    assert "No such &lt;b&gt;thing&lt;/b&gt;." in panel.controls.messages.value
+    assert "Traceback" not in panel.controls.messages.value
 
-    monkeypatch.setattr("rlplay_widgets.panels.train.TrainingSession", TrainingSession)
-    panel.train.start.click()
+    monkeypatch.setattr("rlplay_widgets.desk.TrainingSession", TrainingSession)
+    panel.controls.start.click()
     painter.tick()
-    assert panel.train.messages.value == ""
+    assert panel.controls.messages.value == ""
     assert panel.session.snapshot().state == "running"
 
 
 def test_a_failed_training_says_why(painter) -> None:
     session = StillSession(traceback="Traceback: <i>line 1</i>")
     session.monitor.publish(state="failed", message="the <b>loss</b> is not a number", run_id="r1")
-    train = Playground(session).train
+    train = Playground(session).controls
     painter.tick()
     assert "failed" in train.status.value
     assert "the &lt;b&gt;loss&lt;/b&gt; is not a number" in train.messages.value
@@ -173,7 +166,7 @@ def test_a_failed_training_says_why(painter) -> None:
 def test_what_the_session_says_is_shown(painter) -> None:
     session = StillSession()
     session.monitor.publish(state="running", message="compiling the rules")
-    train = Playground(session).train
+    train = Playground(session).controls
     painter.tick()
     assert "compiling the rules" in train.status.value
 
@@ -187,11 +180,11 @@ def test_an_error_while_drawing_stops_neither_the_rest_nor_is_it_hidden(painter)
     time.sleep(0.2)
     painter.tick()
     assert panel.numbers.widget.values["episode"] == "5"
-    assert "The board cannot be shown" in panel.train.messages.value
+    assert "The board cannot be shown" in panel.controls.messages.value
     session.monitor.publish(game_state=None)
     painter.tick()
     painter.tick()
-    assert panel.train.messages.value == ""
+    assert panel.controls.messages.value == ""
 
 
 def test_callbacks_return_at_once_and_set_no_trait(painter, small) -> None:
@@ -199,13 +192,18 @@ def test_callbacks_return_at_once_and_set_no_trait(painter, small) -> None:
     panel = Playground(small)
     painter.tick()
     changes: list[str] = []
-    for control in (panel.train.start, panel.train.pause, panel.train.stop, panel.train.status):
+    for control in (
+        panel.controls.start,
+        panel.controls.pause,
+        panel.controls.stop,
+        panel.controls.status,
+    ):
         control.observe(lambda change: changes.append(change["name"]))
     began = time.monotonic()
-    clicker = threading.Thread(target=panel.train.start.click)
+    clicker = threading.Thread(target=panel.controls.start.click)
     clicker.start()
     clicker.join()
-    panel.train.pause.click()
+    panel.controls.pause.click()
     assert time.monotonic() - began < 1.0
     assert changes == []
     painter.tick()

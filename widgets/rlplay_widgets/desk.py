@@ -11,14 +11,17 @@ from typing import Any, TypeVar
 from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig
 from rlplay.errors import SessionError
-from rlplay.storage import StorageManager, get_storage_manager
+from rlplay.storage import Replay, StorageManager, get_storage_manager
+from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
-from rlplay_widgets.games import AgentGame, LiveWeights, Thinker
+from rlplay_widgets.games import AgentGame, LiveWeights, ReplayGame, Thinker
+from rlplay_widgets.library import Library, SavedRun
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
 from rlplay_widgets.scene import LIVE, Frame, SessionScene
+from rlplay_widgets.theme import ENDINGS
 
 __all__ = ["Desk", "look_of"]
 
@@ -44,6 +47,8 @@ class Desk:
         draft: The config that Start will train.
         player: Who plays what is watched.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
+        library: The saved runs, as they were listed last.
+        run: The saved run that is chosen; None while none is.
 
     Args:
         painter: Who paints.
@@ -63,6 +68,8 @@ class Desk:
         self.draft = Draft(config)
         self.player = get_player()
         self.looking_inside = False
+        self.library = Library(lambda: self.storage, painter.wake)
+        self.run: SavedRun | None = None
         self._painter = painter
         self._storage = storage
         self._lock = threading.RLock()
@@ -126,10 +133,12 @@ class Desk:
     def start(
         self, session: TrainingSession | None = None, *, seconds: float | None = None
     ) -> TrainingSession:
-        """Start the draft, or a prepared session, and show it.
+        """Start a prepared session or the draft, and show it.
 
         Args:
-            session: A session in state new, such as one that goes on with a run.
+            session: A session in state new, such as one that goes on with a run. Without one, the
+                session that is shown is started if it is new and the draft still says the same;
+                otherwise a new session of the draft.
             seconds: A budget for a session of the draft.
 
         Raises:
@@ -143,13 +152,23 @@ class Desk:
                     raise SessionError(
                         "Not started, since a value is not allowed: " + " ".join(problems.values())
                     )
-                session = TrainingSession(
-                    self.draft.config.replace(run_id=None), self.storage, seconds=seconds
-                )
+                session = self._prepared()
+            if session is None:
+                budget = {} if seconds is None else {"seconds": seconds}
+                config = self.draft.config.replace(run_id=None)
+                session = TrainingSession(config, self.storage, **budget)
             session.set_speed(self._pace)
             session.start()
             self._show(session)
             return session
+
+    def _prepared(self) -> TrainingSession | None:
+        """Give the session that is shown, where it is what Start should begin."""
+        session = self.session
+        if session is None or session.state != "new":
+            return None
+        same = session.config.replace(run_id=None) == self.draft.config
+        return session if same else None
 
     def _show(self, session: TrainingSession) -> None:
         """Show a session; a game with the weights of the one before goes on with this one's."""
@@ -199,6 +218,39 @@ class Desk:
                 game.on_move = self.wake
                 self.player.add(game)
         self.wake()
+
+    def open_replay(self, replay: Replay, at: int = 0) -> ReplayGame:
+        """Show a replay on the board, with its controls in front.
+
+        Args:
+            replay: The replay.
+            at: The step that it begins with.
+        """
+        game = ReplayGame(replay, at)
+        self.watch(game)
+        self.open_tab("Replays")
+        return game
+
+    def open_replay_of(self, ending: str) -> None:
+        """Show the newest replay of the session's run whose episode ended in this way."""
+        session = self.session
+        run_id = None if session is None else session.run_id
+        if session is None or run_id is None:
+            raise SessionError("No episode was trained yet. Press Start first.")
+        env_name, storage = session.config.env_name, session.storage
+
+        def load() -> Replay:
+            for listed in reversed(storage.list_replays(env_name, run_id)):
+                if listed["ending"] == ending:
+                    return storage.load_replay(env_name, run_id, listed["replay_id"])
+            words = ENDINGS[ending][0] if ending in ENDINGS else ending
+            raise SessionError(
+                f"No replay is kept yet of an episode that ended so: {words}. A run keeps its "
+                "best replays, the newest of each ending and some others; try again in a moment."
+            )
+
+        self.run = (slug(env_name), run_id)
+        self.work("opening the replay", load, self.open_replay)
 
     def press(self, key: str) -> None:
         """Hand a key to the game that is shown; see `Game.press`."""
@@ -273,7 +325,12 @@ class Desk:
         return tuple(self._tasks)
 
     def work(
-        self, what: str, job: Callable[[], ResultT], then: Callable[[ResultT], None] | None = None
+        self,
+        what: str,
+        job: Callable[[], ResultT],
+        then: Callable[[ResultT], None] | None = None,
+        *,
+        quiet: bool = False,
     ) -> None:
         """Have something done that takes long; what it raises is shown as a click's error is.
 
@@ -281,6 +338,7 @@ class Desk:
             what: In words: "exporting the run".
             job: Runs in the clerk's thread.
             then: Called there with the result.
+            quiet: Whether it is no task that a person has to know of.
         """
 
         def do() -> None:
@@ -294,10 +352,12 @@ class Desk:
             try:
                 safe()
             finally:
-                self._tasks.remove(what)
+                if not quiet:
+                    self._tasks.remove(what)
                 self.wake()
 
-        self._tasks.append(what)
+        if not quiet:
+            self._tasks.append(what)
         clerk.submit(all_of_it)
         self.wake()
 

@@ -90,13 +90,18 @@ class Playground:
         yield self.tabs.front
 
     def _arrange(self) -> ipw.VBox:
-        """Board on the left; numbers, curve and tabs on the right; board and curve always there."""
+        """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""
         self.board.widget.children += (self.keys.widget,)
         watch = ipw.VBox([self.board.widget, self.caption.widget])
-        watch.add_class("rlplay-watch")
-        facts = ipw.VBox([self.numbers.widget, self.curve.widget])
-        facts.add_class("rlplay-facts")
-        stage = ipw.Box([watch, facts, self.tabs.widget])
+        parts = {
+            "watch": watch,
+            "curve": self.curve.widget,
+            "facts": self.numbers.widget,
+            "tabs": self.tabs.widget,
+        }
+        for name, part in parts.items():
+            part.add_class(f"rlplay-place-{name}")
+        stage = ipw.Box(list(parts.values()))
         stage.add_class("rlplay-stage")
         panel = ipw.VBox([self.controls.widget, self.controls.messages, stage, self._scene.sight])
         panel.add_class("rlplay-playground")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -230,6 +231,7 @@ class AgentGame(Game):
         source: Where its weights come from.
         config: The run's config; without one, the source's.
         seed: Seed of the first episode; the same one gives the same games.
+        actions: What somebody else did in the first episode, before the agent takes over.
         greedy: Whether it does what looks best.
         pace: Moves a second.
         words: What this is, for people; without them, the source's.
@@ -241,6 +243,7 @@ class AgentGame(Game):
         config: RunConfig | None = None,
         *,
         seed: int | None = None,
+        actions: Sequence[int] = (),
         greedy: bool = True,
         pace: float = 10.0,
         words: str | None = None,
@@ -250,6 +253,7 @@ class AgentGame(Game):
         self._greedy = greedy
         self._config = config
         self._seeds = Seeds(seed)
+        self._before = tuple(actions)
         self._words = words
         self._mind: _Mind | None = None
         self._episode: Episode | None = None
@@ -346,8 +350,10 @@ class AgentGame(Game):
             return True
         if episode is None or episode.ending is not None or self._new:
             self._new = False
-            seed = self._seeds.seed if episode is None else self._seeds.next()
-            self._episode = Episode(self._config, self._env, seed)
+            first = episode is None
+            seed = self._seeds.seed if first else self._seeds.next()
+            before = self._before if first else ()
+            self._episode = Episode(self._config, self._env, seed, before)
         else:
             observations = episode.observation[None]
             episode.step(int(agent.select_action(observations, training=not self._greedy)[0]))

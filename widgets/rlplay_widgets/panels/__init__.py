@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rlplay_widgets.panels.replays import ReplaysPanel
+from rlplay_widgets.panels.runs import RunsPanel
 from rlplay_widgets.panels.train import TrainPanel
 from rlplay_widgets.panels.watch import WatchPanel
 
@@ -13,5 +15,7 @@ __all__ = ["PANELS"]
 #: What builds the panel of each tab from the desk, in the order of the tabs.
 PANELS: dict[str, Callable[..., Any]] = {
     "Train": TrainPanel,
+    "Runs": RunsPanel,
+    "Replays": ReplaysPanel,
     "Watch": WatchPanel,
 }

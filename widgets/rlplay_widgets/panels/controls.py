@@ -84,7 +84,7 @@ class ControlsPanel:
         self.messages.add_class("rlplay-messages")
 
         if desk.session is not None:
-            desk.set_pace(desk.session.snapshot().moves_per_second)
+            desk.set_pace_shown(desk.session.snapshot().moves_per_second)
 
     # Callbacks: in the kernel's threads, only hand on and return ---------------------------------
 
