@@ -75,6 +75,7 @@ _PRESETS = ".presets"
 #: What a person can keep as a preset.
 _PRESET_KINDS = ("network", "config")
 _PRESET_FORMAT = 1
+
 _IMPORT = ".import-"
 _IMPORT_LASTS = 3_600.0  # seconds after which an import's folder belongs to nobody
 

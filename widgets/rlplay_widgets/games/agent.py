@@ -352,8 +352,10 @@ class AgentGame(Game):
             self._new = False
             first = episode is None
             seed = self._seeds.seed if first else self._seeds.next()
-            before = self._before if first else ()
-            self._episode = Episode(self._config, self._env, seed, before)
+            if not first and self._before:
+                # Taking over was the first episode; from here on it plays as any agent does.
+                self._before, self._words = (), None
+            self._episode = Episode(self._config, self._env, seed, self._before)
         else:
             observations = episode.observation[None]
             episode.step(int(agent.select_action(observations, training=not self._greedy)[0]))

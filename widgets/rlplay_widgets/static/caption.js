@@ -23,7 +23,7 @@ function button(text, label, press) {
   made.onmousedown = (event) => {
     // The focus goes to the board, where the keys do the same.
     event.preventDefault();
-    made.closest(".rlplay-watch")?.querySelector(".rlplay-board")?.focus({ preventScroll: true });
+    made.closest(".rlplay-place-watch")?.querySelector(".rlplay-board")?.focus({ preventScroll: true });
   };
   made.onclick = (event) => { if (event.detail === 0) press(); };
   return made;
