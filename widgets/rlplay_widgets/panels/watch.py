@@ -432,12 +432,12 @@ class WatchPanel:
 
     def _note_html(self, game: Game | None) -> str:
         words = self._problem
-        if not words and game is None:
-            words = (
-                "Press Start to train, choose a run to watch, or play yourself."
-                if self._desk.session is None
-                else "The board shows the first board of the training."
-            )
+        if not words and game is None and self._desk.session is None:
+            words = "Press Start to train, choose a run to watch, or play yourself."
+        elif not words and game is None:
+            words = "The board shows the first board of the training."
+        elif not words and _kind_of(game) is None:
+            words = f"The board shows {game.shown().words}." if game.shown().words else ""
         return f'<p class="rlplay-watching-note">{escape(words)}</p>' if words else ""
 
     def _paint_rows(self, frame: Frame, game: AgentGame | PersonGame) -> None:
