@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from rlplay.config import RunConfig
 from rlplay.errors import SessionError
 from rlplay.storage import Replay, StorageManager, get_storage_manager
 from rlplay.storage.files import slug
-from rlplay.training.session import TrainingSession
+from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
 from rlplay_widgets.games import ReplayGame
@@ -31,10 +32,17 @@ LOOKS = 6
 _looks: weakref.WeakKeyDictionary[TrainingSession, int] = weakref.WeakKeyDictionary()
 
 
+#: Sessions that are listed, besides those that run.
+LISTED = 6
+#: Sessions that were started from a panel stay in the list when they have ended.
+_started: deque[TrainingSession] = deque(maxlen=LISTED)
+
+
 def look_of(session: TrainingSession) -> int:
     """Give a session's colour in charts and lists, from 1 to `LOOKS`; it keeps it."""
     if session not in _looks:
-        _looks[session] = len(_looks) % LOOKS + 1
+        taken = list(_looks.values())
+        _looks[session] = min(range(1, LOOKS + 1), key=taken.count)
     return _looks[session]
 
 
@@ -46,6 +54,7 @@ class Desk:
         draft: The config that Start will train.
         player: Who plays what is watched.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
+        seconds: Budget of the next session; None trains all steps of the draft.
         library: The saved runs, as they were listed last.
         run: The saved run that is chosen; None while none is.
 
@@ -67,6 +76,7 @@ class Desk:
         self.draft = Draft(config)
         self.player = get_player()
         self.looking_inside = False
+        self.seconds: float | None = None
         self.library = Library(lambda: self.storage, painter.wake)
         self.run: SavedRun | None = None
         self._painter = painter
@@ -74,6 +84,9 @@ class Desk:
         self._lock = threading.RLock()
         self._game: Game | None = None
         self._pace: float | None = None
+        self._drafts: weakref.WeakKeyDictionary[TrainingSession, RunConfig] = (
+            weakref.WeakKeyDictionary()
+        )
         self._tasks: list[str] = []
         #: Opens a tab by its name; the Playground fills it in.
         self.open_tab: Callable[[str], None] = lambda name: None
@@ -97,10 +110,32 @@ class Desk:
         """The session that is shown."""
         return self.scene.session
 
+    def sessions(self) -> list[TrainingSession]:
+        """List the sessions to switch between: what runs, and what ran last; the newest last."""
+        known = sessions()
+        live = [session for session in known if session.snapshot().state in LIVE]
+        ended = [session for session in known if session not in live and session in _started]
+        shown = self.session
+        if shown is not None and shown not in live and shown not in ended:
+            ended.append(shown)
+        return sorted([*ended[-LISTED:], *live], key=lambda session: session.started_at)
+
     def select(self, session: TrainingSession) -> None:
-        """Show another session, with its config in the forms."""
-        self.draft.adopt(session.config.replace(run_id=None))
-        self.scene.show(session)
+        """Show another session, with its config in the forms.
+
+        What was changed in the forms since comes back with the session that it was changed for.
+        """
+        with self._lock:
+            old = self.session
+            if session is old:
+                return
+            if old is not None:
+                self._drafts[old] = self.draft.config
+            own = session.config.replace(run_id=None)
+            self.draft.adopt(self._drafts.get(session, own))
+            self._pace = session.snapshot().moves_per_second
+            self.watch(None)
+            self.scene.show(session)
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.
@@ -133,7 +168,7 @@ class Desk:
             session: A session in state new, such as one that goes on with a run. Without one, the
                 session that is shown is started if it is new and the draft still says the same;
                 otherwise a new session of the draft.
-            seconds: A budget for a session of the draft.
+            seconds: A budget for a session of the draft, instead of the one that is set.
 
         Raises:
             SessionError: When the draft holds values that are not allowed.
@@ -148,11 +183,14 @@ class Desk:
                     )
                 session = self._prepared()
             if session is None:
+                seconds = self.seconds if seconds is None else seconds
                 budget = {} if seconds is None else {"seconds": seconds}
                 config = self.draft.config.replace(run_id=None)
                 session = TrainingSession(config, self.storage, **budget)
             session.set_speed(self._pace)
             session.start()
+            _started.append(session)
+            self.watch(None)
             self.scene.show(session)
             return session
 
