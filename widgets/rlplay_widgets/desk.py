@@ -184,9 +184,8 @@ class Desk:
                 session = self._prepared()
             if session is None:
                 seconds = self.seconds if seconds is None else seconds
-                budget = {} if seconds is None else {"seconds": seconds}
                 config = self.draft.config.replace(run_id=None)
-                session = TrainingSession(config, self.storage, **budget)
+                session = TrainingSession(config, self.storage, seconds=seconds)
             session.set_speed(self._pace)
             session.start()
             _started.append(session)

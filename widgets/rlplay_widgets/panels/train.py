@@ -146,7 +146,7 @@ class TrainPanel:
         assign(self.budget, value=self._written_budget(), disabled=locked, tooltip=self._hint())
         assign(self.unit, disabled=locked)
         reason = draft.problems.get(("total_steps",)) or draft.problems.get(("name",))
-        about = "" if preset is None else _about(config.algo, config.env_name, preset)
+        about = "" if preset is None else rlplay.describe_preset(config.algo, config.env_name, preset)
         assign(self.about, value=f"<p>{escape(reason or about)}</p>")
         self._drawn = now
 
@@ -210,12 +210,6 @@ def _row(episode: dict[str, Any], learner: tuple[str, ...]) -> Row:
             *(measured.get(name) for name in learner),
         ),
     )
-
-
-def _about(algo: str, env_name: str, preset: str) -> str:
-    """What a preset is, in words."""
-    describe = getattr(rlplay, "describe_preset", lambda *_: "")
-    return describe(algo, env_name, preset)
 
 
 def parse_steps(text: str) -> int:
