@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig
 from rlplay.errors import SessionError
-from rlplay.storage import StorageManager, get_storage_manager
-from rlplay.training.session import TrainingSession
+from rlplay.storage import Replay, StorageManager, get_storage_manager
+from rlplay.storage.files import slug
+from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
+from rlplay_widgets.games import ReplayGame
+from rlplay_widgets.library import Library, SavedRun
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
 from rlplay_widgets.scene import LIVE, Frame, SessionScene
+from rlplay_widgets.theme import ENDINGS
 
 __all__ = ["Desk", "look_of"]
 
@@ -27,10 +32,17 @@ LOOKS = 6
 _looks: weakref.WeakKeyDictionary[TrainingSession, int] = weakref.WeakKeyDictionary()
 
 
+#: Sessions that are listed, besides those that run.
+LISTED = 6
+#: Sessions that were started from a panel stay in the list when they have ended.
+_started: deque[TrainingSession] = deque(maxlen=LISTED)
+
+
 def look_of(session: TrainingSession) -> int:
     """Give a session's colour in charts and lists, from 1 to `LOOKS`; it keeps it."""
     if session not in _looks:
-        _looks[session] = len(_looks) % LOOKS + 1
+        taken = list(_looks.values())
+        _looks[session] = min(range(1, LOOKS + 1), key=taken.count)
     return _looks[session]
 
 
@@ -42,6 +54,9 @@ class Desk:
         draft: The config that Start will train.
         player: Who plays what is watched.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
+        seconds: Budget of the next session; None trains all steps of the draft.
+        library: The saved runs, as they were listed last.
+        run: The saved run that is chosen; None while none is.
 
     Args:
         painter: Who paints.
@@ -61,11 +76,17 @@ class Desk:
         self.draft = Draft(config)
         self.player = get_player()
         self.looking_inside = False
+        self.seconds: float | None = None
+        self.library = Library(lambda: self.storage, painter.wake)
+        self.run: SavedRun | None = None
         self._painter = painter
         self._storage = storage
         self._lock = threading.RLock()
         self._game: Game | None = None
         self._pace: float | None = None
+        self._drafts: weakref.WeakKeyDictionary[TrainingSession, RunConfig] = (
+            weakref.WeakKeyDictionary()
+        )
         self._tasks: list[str] = []
         #: Opens a tab by its name; the Playground fills it in.
         self.open_tab: Callable[[str], None] = lambda name: None
@@ -89,10 +110,32 @@ class Desk:
         """The session that is shown."""
         return self.scene.session
 
+    def sessions(self) -> list[TrainingSession]:
+        """List the sessions to switch between: what runs, and what ran last; the newest last."""
+        known = sessions()
+        live = [session for session in known if session.snapshot().state in LIVE]
+        ended = [session for session in known if session not in live and session in _started]
+        shown = self.session
+        if shown is not None and shown not in live and shown not in ended:
+            ended.append(shown)
+        return sorted([*ended[-LISTED:], *live], key=lambda session: session.started_at)
+
     def select(self, session: TrainingSession) -> None:
-        """Show another session, with its config in the forms."""
-        self.draft.adopt(session.config.replace(run_id=None))
-        self.scene.show(session)
+        """Show another session, with its config in the forms.
+
+        What was changed in the forms since comes back with the session that it was changed for.
+        """
+        with self._lock:
+            old = self.session
+            if session is old:
+                return
+            if old is not None:
+                self._drafts[old] = self.draft.config
+            own = session.config.replace(run_id=None)
+            self.draft.adopt(self._drafts.get(session, own))
+            self._pace = session.snapshot().moves_per_second
+            self.watch(None)
+            self.scene.show(session)
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.
@@ -119,11 +162,13 @@ class Desk:
     def start(
         self, session: TrainingSession | None = None, *, seconds: float | None = None
     ) -> TrainingSession:
-        """Start the draft, or a prepared session, and show it.
+        """Start a prepared session or the draft, and show it.
 
         Args:
-            session: A session in state new, such as one that goes on with a run.
-            seconds: A budget for a session of the draft.
+            session: A session in state new, such as one that goes on with a run. Without one, the
+                session that is shown is started if it is new and the draft still says the same;
+                otherwise a new session of the draft.
+            seconds: A budget for a session of the draft, instead of the one that is set.
 
         Raises:
             SessionError: When the draft holds values that are not allowed.
@@ -136,13 +181,25 @@ class Desk:
                     raise SessionError(
                         "Not started, since a value is not allowed: " + " ".join(problems.values())
                     )
-                session = TrainingSession(
-                    self.draft.config.replace(run_id=None), self.storage, seconds=seconds
-                )
+                session = self._prepared()
+            if session is None:
+                seconds = self.seconds if seconds is None else seconds
+                config = self.draft.config.replace(run_id=None)
+                session = TrainingSession(config, self.storage, seconds=seconds)
             session.set_speed(self._pace)
             session.start()
+            _started.append(session)
+            self.watch(None)
             self.scene.show(session)
             return session
+
+    def _prepared(self) -> TrainingSession | None:
+        """Give the session that is shown, where it is what Start should begin."""
+        session = self.session
+        if session is None or session.state != "new":
+            return None
+        same = session.config.replace(run_id=None) == self.draft.config
+        return session if same else None
 
     @property
     def pace(self) -> float | None:
@@ -178,6 +235,39 @@ class Desk:
                 game.on_move = self.wake
                 self.player.add(game)
         self.wake()
+
+    def open_replay(self, replay: Replay, at: int = 0) -> ReplayGame:
+        """Show a replay on the board, with its controls in front.
+
+        Args:
+            replay: The replay.
+            at: The step that it begins with.
+        """
+        game = ReplayGame(replay, at)
+        self.watch(game)
+        self.open_tab("Replays")
+        return game
+
+    def open_replay_of(self, ending: str) -> None:
+        """Show the newest replay of the session's run whose episode ended in this way."""
+        session = self.session
+        run_id = None if session is None else session.run_id
+        if session is None or run_id is None:
+            raise SessionError("No episode was trained yet. Press Start first.")
+        env_name, storage = session.config.env_name, session.storage
+
+        def load() -> Replay:
+            for listed in reversed(storage.list_replays(env_name, run_id)):
+                if listed["ending"] == ending:
+                    return storage.load_replay(env_name, run_id, listed["replay_id"])
+            words = ENDINGS[ending][0] if ending in ENDINGS else ending
+            raise SessionError(
+                f"No replay is kept yet of an episode that ended so: {words}. A run keeps its "
+                "best replays, the newest of each ending and some others; try again in a moment."
+            )
+
+        self.run = (slug(env_name), run_id)
+        self.work("opening the replay", load, self.open_replay)
 
     def look_inside(self, wanted: bool) -> None:
         """Say whether a view wants to know what the agent sees and thinks."""
