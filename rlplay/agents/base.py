@@ -301,14 +301,27 @@ class TorchAgent(Agent):
         self.generator = torch.Generator().manual_seed(seeds.agent)
 
     @classmethod
+    def describe_outputs(cls, config: RunConfig, num_actions: int) -> dict[str, int]:
+        """Say what the network gives for one observation, in its order: one for each action.
+
+        Args:
+            config: The run's config.
+            num_actions: Actions of the environment.
+
+        Returns:
+            How many numbers there are of each kind, by the kind's name in the plural.
+        """
+        return {"outputs": num_actions}
+
+    @classmethod
     def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
-        """Say how many numbers the network gives for one observation: one for each action.
+        """Say how many numbers the network gives for one observation.
 
         Args:
             config: The run's config.
             num_actions: Actions of the environment.
         """
-        return num_actions
+        return sum(cls.describe_outputs(config, num_actions).values())
 
     @classmethod
     def describe_weights(

@@ -46,7 +46,7 @@ class Draft:
     def __init__(self, config: RunConfig) -> None:
         self._lock = threading.RLock()
         self._config = config
-        self._wrong: dict[Place, tuple[Any, str]] = {}
+        self._wrong: dict[Place, tuple[Any, RlplayError]] = {}
         self.version = 0
 
     @property
@@ -58,7 +58,12 @@ class Draft:
     def problems(self) -> dict[Place, str]:
         """Why values are not allowed, by place."""
         with self._lock:
-            return {place: reason for place, (_, reason) in self._wrong.items()}
+            return {place: str(error) for place, (_, error) in self._wrong.items()}
+
+    def error(self, *place: str | int) -> RlplayError | None:
+        """Give the error of the value at a place; None where it is allowed."""
+        with self._lock:
+            return self._wrong[place][1] if place in self._wrong else None
 
     def get(self, *place: str | int) -> Any:
         """Give the value at a place, also one that is not allowed."""
@@ -105,7 +110,7 @@ class Draft:
         try:
             self._config = RunConfig.from_dict(_replaced(self._config.to_dict(), place, value))
         except RlplayError as error:
-            self._wrong[place] = value, str(error)
+            self._wrong[place] = value, error
             return False
         self._wrong.pop(place, None)
         return True
@@ -128,7 +133,7 @@ class Draft:
         try:
             self._config = get_default_config(algo, env_name).replace(**kept)
         except RlplayError as error:
-            self._wrong[(field,)] = name, str(error)
+            self._wrong[(field,)] = name, error
             return False
         self._wrong = {}
         return True
