@@ -28,7 +28,7 @@ from rlplay.errors import (
 )
 from rlplay.seeding import split_seed
 
-__all__ = ["Agent", "Hyperparameters", "TorchAgent"]
+__all__ = ["Agent", "Hyperparameters", "TorchAgent", "network_sizes"]
 
 Observations = npt.NDArray[np.float32]  # (N, D)
 Actions = npt.NDArray[np.int64]  # (N,)
@@ -290,7 +290,7 @@ class TorchAgent(Agent):
     ) -> None:
         """Resolve the device and the generators; the subclass builds its network."""
         super().__init__(config, observation_space, action_space)
-        self.observation_size, self.num_actions = _sizes(config, observation_space, action_space)
+        self.observation_size, self.num_actions = network_sizes(config, observation_space, action_space)
         self.num_outputs = self.count_outputs(config, self.num_actions)
         self.device = get_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
@@ -331,7 +331,7 @@ class TorchAgent(Agent):
         action_space: gymnasium.Space[Any],
     ) -> dict[str, torch.Tensor]:
         """Say it of a network that `build_network` gives; see `Agent.describe_weights`."""
-        observation_size, num_actions = _sizes(config, observation_space, action_space)
+        observation_size, num_actions = network_sizes(config, observation_space, action_space)
         return describe_network(
             observation_size, cls.count_outputs(config, num_actions), config.network_config
         )
@@ -441,12 +441,17 @@ def check_weights(
         )
 
 
-def _sizes(
+def network_sizes(
     config: RunConfig,
     observation_space: gymnasium.Space[Any],
     action_space: gymnasium.Space[Any],
 ) -> tuple[int, int]:
     """Give the length of an observation and the number of actions.
+
+    Args:
+        config: The run's config.
+        observation_space: Space of one environment's observation.
+        action_space: Space of one environment's action.
 
     Raises:
         ContractError: For spaces that a network of dense layers cannot take.
