@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -238,15 +238,19 @@ class Agent(abc.ABC):
             )
         self.set_weights(weights)
 
-    def explain(self, observation: Observations) -> dict[str, Any]:
+    def explain(self, observation: Observations, saliency: bool = False) -> dict[str, Any]:
         """Say what the agent thinks of one observation.
+
+        Nothing of it changes the agent: training goes on as if nobody had asked.
 
         Args:
             observation: (D,) float32.
+            saliency: Also say what the preferred action hangs on.
 
         Returns:
             What the algorithm knows of ``q_values``, ``probabilities``, ``value`` and
-            ``activations`` (one list a layer).
+            ``activations`` (one list a layer); and of ``saliency``, if asked for: D numbers, how
+            much each number of the observation adds to the preferred action's score.
         """
         return {}
 
@@ -395,6 +399,30 @@ class TorchAgent(Agent):
                 if not isinstance(module, nn.Linear):
                     activations.append(hidden[0].tolist())
         return hidden[0].float().cpu(), activations
+
+    def _saliency(
+        self, observation: Observations, score: Callable[[torch.Tensor], torch.Tensor]
+    ) -> list[float]:
+        """Give gradient times input of a score, in float32.
+
+        The gradient of a score says which numbers it hangs on (Simonyan, Vedaldi and Zisserman
+        2014, "Deep inside convolutional networks", arXiv:1312.6034); times the number itself, how
+        much that adds (Shrikumar et al. 2016, "Not just a black box", arXiv:1605.01713).
+
+        Args:
+            observation: (D,) float32.
+            score: Takes the network's output (outputs,) and gives one number, such as the largest
+                Q-value.
+
+        Returns:
+            D numbers.
+        """
+        seen = self._to_device(np.array(observation, np.float32)[None]).requires_grad_()
+        with torch.enable_grad():
+            # Of the input alone: the parameters' own gradients stay as they are.
+            (gradient,) = torch.autograd.grad(score(self.network(seen)[0].float()), seen)
+        saliency: list[float] = (gradient * seen.detach())[0].tolist()
+        return saliency
 
     def get_weights(self) -> dict[str, Any]:
         """Give the network's weights by name."""
