@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rlplay_widgets.panels.device import DevicePanel
 from rlplay_widgets.panels.network import NetworkPanel
 from rlplay_widgets.panels.train import TrainPanel
 
@@ -14,4 +15,5 @@ __all__ = ["PANELS"]
 PANELS: dict[str, Callable[..., Any]] = {
     "Train": TrainPanel,
     "Network": NetworkPanel,
+    "Device": DevicePanel,
 }

@@ -114,6 +114,11 @@ function render({ model, el }) {
   name.type = "text";
   name.maxLength = 60;
   name.placeholder = "name";
+  name.title = "Lower-case letters, digits, - and _";
+  name.oninput = () => {
+    const allowed = name.value.toLowerCase().replace(/[^a-z0-9_-]+/g, "-");
+    if (allowed !== name.value) name.value = allowed;
+  };
   name.required = true;
   name.setAttribute("aria-label", "Name of the network");
   confirm.type = "submit";
@@ -123,7 +128,7 @@ function render({ model, el }) {
   saving.hidden = true;
   saving.onsubmit = (event) => {
     event.preventDefault();
-    send({ kind: "save", name: name.value.trim() });
+    send({ kind: "save", name: name.value });
     ask(false);
   };
   name.onkeydown = (event) => {
