@@ -28,7 +28,7 @@ from rlplay.errors import (
 )
 from rlplay.seeding import split_seed
 
-__all__ = ["Agent", "Hyperparameters", "TorchAgent", "network_sizes"]
+__all__ = ["Agent", "Hyperparameters", "TorchAgent", "network_sizes", "read_weights"]
 
 Observations = npt.NDArray[np.float32]  # (N, D)
 Actions = npt.NDArray[np.int64]  # (N,)
@@ -223,20 +223,7 @@ class Agent(abc.ABC):
             DamagedFile: When the file does not hold weights.
             WeightsMismatch: When it holds those of another network.
         """
-        try:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise DamagedFile(
-                f"{path} does not hold weights: {error}. Put back a copy of it, or train again."
-            ) from error
-        if not isinstance(weights, dict):
-            raise DamagedFile(
-                f"{path} does not hold weights but {type(weights).__name__}. Put back a copy of "
-                "it, or train again."
-            )
-        self.set_weights(weights)
+        self.set_weights(read_weights(path))
 
     def explain(self, observation: Observations, saliency: bool = False) -> dict[str, Any]:
         """Say what the agent thinks of one observation.
@@ -433,6 +420,35 @@ class TorchAgent(Agent):
         own = self.network.state_dict()
         check_weights(weights, own, self.network)
         self.network.load_state_dict({name: torch.as_tensor(weights[name]) for name in own})
+
+
+def read_weights(path: str | Path) -> dict[str, Any]:
+    """Read weights that `Agent.save` wrote to the CPU; no code in the file is ever run.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Tensors by name.
+
+    Raises:
+        FileNotFoundError: When there is none.
+        DamagedFile: When it does not hold weights.
+    """
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise DamagedFile(
+            f"{path} does not hold weights: {error}. Put back a copy of it, or train again."
+        ) from error
+    if not isinstance(weights, dict):
+        raise DamagedFile(
+            f"{path} does not hold weights but {type(weights).__name__}. Put back a copy of "
+            "it, or train again."
+        )
+    return weights
 
 
 def check_weights(

@@ -192,7 +192,7 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     },
     "snake": {
         "default": {
-            "description": "Learns fast from many boards, and works well in all else.",
+            "description": "The balanced choice: many boards and a large replay buffer.",
             "num_envs": 128,
             "total_steps": 4_000_000,
             # Two channels, wall and body: with PPO's one channel of all that blocks, it learned
@@ -225,8 +225,8 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
                 "learning_rate": 2e-4,
                 "final_learning_rate_fraction": 0.1,
                 "batch_size": 1024,
-                "epsilon_steps": 200_000,
-                "target_update_interval": 2_000,
+                "epsilon_steps": 100_000,
+                "target_update_interval": 1_000,
             },
         },
         "best": {

@@ -164,7 +164,7 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     },
     "snake": {
         "default": {
-            "description": "Learns to fill the board, in minutes, and works well in all else.",
+            "description": "The balanced choice: given the time, it learns to fill the board.",
             "num_envs": 512,
             "num_threads": None,
             "total_steps": 60_000_000,

@@ -808,7 +808,7 @@ class _Trainer:
         if not checkpoints.entries():
             storage.save_config(self._config)
             if storage.weights_exist(env_name, run_id):
-                self._loop.agent.load(storage.get_weights_path(env_name, run_id))
+                self._loop.agent.load(storage.check_weights(env_name, run_id))
             return
         say("reading the last checkpoint")
         entry, state, damaged = checkpoints.load()
@@ -1154,7 +1154,7 @@ class _Trainer:
             told = self._session._dispatcher.listens("training_progress")
             if board or told or self._monitor.board_wanted():
                 fields["game_state"] = loop.env.render_state(0)
-                fields["observation"] = np.array(loop.observations[0])
+                fields["observation"] = np.array(loop.observations[0], np.float32)
         self._monitor.publish(**fields)
         self._published, self._unseen = now, False
 

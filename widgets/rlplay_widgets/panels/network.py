@@ -65,6 +65,34 @@ class _Ends:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Preset:
+    """Layers that have a name.
+
+    Attributes:
+        id: What the browser calls it: "default", "size:medium", or "own:" and its name.
+        label: What a person calls it.
+        group: Of what kind it is.
+        words: Its sizes.
+        layers: As a config has them.
+        problem: Why it cannot be built here, if it cannot.
+    """
+
+    id: str
+    label: str
+    group: str
+    words: str = ""
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    problem: str = ""
+
+    @classmethod
+    def of(cls, name: str, label: str, group: str, values: dict[str, Any]) -> _Preset:
+        """Make one of a network's options."""
+        network = validated(NetworkConfig, values, "Network")
+        layers = network.model_dump(mode="json")["layers"]
+        return cls(name, label, group, describe_layers(network), layers)
+
+
 class NetworkPanel:
     """Layers as cards, presets, the number of parameters and the picture.
 
@@ -80,7 +108,7 @@ class NetworkPanel:
         self._stamp: tuple[Any, ...] = ()
         self._seen: dict[str, Any] = {}
         self._chosen = ""
-        self._own: dict[str, Any] = {}
+        self._own: list[_Preset] = []
         self._ends = _Ends()
         self._ends_key: tuple[Any, ...] = ()
         low, high = bounds(DenseLayer, "units")
@@ -120,12 +148,17 @@ class NetworkPanel:
 
         Args:
             preset: "default", "size:medium", or "own:" and a name.
+
+        Raises:
+            ConfigError: When there is none, or it cannot be built here.
         """
-        known = {each["id"]: each["layers"] for each in self._presets()}
+        known = {each.id: each for each in self._presets()}
         if preset not in known:
             raise ConfigError(f"There is no network {preset!r}. Available: {', '.join(known)}.")
+        if known[preset].problem:
+            raise ConfigError(known[preset].problem)
         self._chosen = preset
-        self._set(known[preset])
+        self._set(known[preset].layers)
 
     def save(self, name: str) -> None:
         """Save the draft's layers under a name, in place of what had it."""
@@ -150,13 +183,17 @@ class NetworkPanel:
     # The clerk -----------------------------------------------------------------------------------
 
     def _read_presets(self) -> None:
-        def read() -> dict[str, Any]:
-            storage = self._desk.storage
-            return {
-                name: _whole(storage.load_preset(KIND, name)) for name in storage.list_presets(KIND)
-            }
+        def read() -> list[_Preset]:
+            storage, own = self._desk.storage, []
+            for name in storage.list_presets(KIND):
+                about = (f"own:{name}", name, "Saved")
+                try:
+                    own.append(_Preset.of(*about, storage.load_preset(KIND, name)))
+                except RlplayError as error:
+                    own.append(_Preset(*about, "cannot be built here", problem=str(error)))
+            return own
 
-        def take(own: dict[str, Any]) -> None:
+        def take(own: list[_Preset]) -> None:
             self._own = own
             self._version += 1
 
@@ -201,7 +238,7 @@ class NetworkPanel:
             "problems": [problem._asdict() for problem in problems],
             "problem": "" if error is None or problems else str(error),
             "presets": [
-                {name: preset[name] for name in ("id", "label", "words", "group")}
+                {name: getattr(preset, name) for name in ("id", "label", "words", "group")}
                 for preset in presets
             ],
             "chosen": self._matching(presets, draft.get(*PLACE)),
@@ -217,31 +254,20 @@ class NetworkPanel:
         counts = count_layer_parameters(size, outputs or 1, config.network_config)
         return counts if outputs else counts[:-1]
 
-    def _presets(self) -> list[dict[str, Any]]:
+    def _presets(self) -> list[_Preset]:
         """List the networks to choose from: the algorithm's own, the sizes, the saved ones."""
         config = self._desk.draft.config
-        agent = get_agent_spec(config.algo)
+        title = f"Default of {get_agent_spec(config.algo).title}"
         standard = get_default_config(config.algo, config.env_name).network_config
-        found = [("default", f"Default of {agent.title}", "", standard)]
-        found += [
-            (f"size:{name}", name.capitalize(), "Sizes", preset.model_dump(mode="json"))
-            for name, preset in NETWORK_PRESETS.items()
+        sizes = [
+            _Preset.of(f"size:{name}", name.capitalize(), "Sizes", network.model_dump(mode="json"))
+            for name, network in NETWORK_PRESETS.items()
         ]
-        found += [(f"own:{name}", name, "Saved", values) for name, values in self._own.items()]
-        return [
-            {
-                "id": name,
-                "label": label,
-                "group": group,
-                "words": _words(values),
-                "layers": values.get("layers", []),
-            }
-            for name, label, group, values in found
-        ]
+        return [_Preset.of("default", title, "", standard), *sizes, *self._own]
 
-    def _matching(self, presets: list[dict[str, Any]], layers: Any) -> str:
+    def _matching(self, presets: list[_Preset], layers: Any) -> str:
         """Name the preset that the layers are; the one that was chosen where several are."""
-        same = [preset["id"] for preset in presets if preset["layers"] == layers]
+        same = [preset.id for preset in presets if preset.layers == layers and not preset.problem]
         if self._chosen in same:
             return self._chosen
         return same[0] if same else ""
@@ -253,29 +279,13 @@ def _most_layers() -> int:
     return next(limit.max_length for limit in limits if isinstance(limit, MaxLen))
 
 
-def _whole(values: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what a saved network leaves out; one that cannot be built stays as it is."""
-    try:
-        return validated(NetworkConfig, values, "Network").model_dump(mode="json")
-    except RlplayError:
-        return values
-
-
-def _words(values: dict[str, Any]) -> str:
-    """Say a network's sizes, or that it cannot be built."""
-    try:
-        return describe_layers(validated(NetworkConfig, values, "Network"))
-    except RlplayError:
-        return "cannot be built here"
-
-
 def _note(config: RunConfig, trained: RunConfig | None) -> str:
     """Say that what runs keeps its network."""
     if trained is None:
         return ""
     if trained.network_config == config.network_config:
         return "Training runs. A change counts from the next start on."
-    words = _words(trained.network_config)
+    words = describe_layers(validated(NetworkConfig, trained.network_config, "Network"))
     return f"Training runs with {words}. What stands here counts from the next start on."
 
 
