@@ -14,6 +14,7 @@ from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.training.session import TrainingSession
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
+from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
 from rlplay_widgets.scene import LIVE, Frame, SessionScene
@@ -41,6 +42,7 @@ class Desk:
         scene: The stage: session, sight, problems, `safely` for callbacks.
         draft: The config that Start will train.
         player: Who plays what is watched.
+        choices: Which ways of looking inside are switched on.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
 
     Args:
@@ -60,6 +62,7 @@ class Desk:
         self.scene = SessionScene(painter, session)
         self.draft = Draft(config)
         self.player = get_player()
+        self.choices = Choices()
         self.looking_inside = False
         self._painter = painter
         self._storage = storage

@@ -16,6 +16,7 @@ from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets.board import Board
 from rlplay_widgets.charts import ScoreChart
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.overlays import Overlay
 from rlplay_widgets.painter import get_painter
 from rlplay_widgets.panels import PANELS
 from rlplay_widgets.panels.controls import ControlsPanel
@@ -66,7 +67,12 @@ class Playground:
             self.desk = Desk(self._painter, config.replace(run_id=None), session)
             self._scene = self.desk.scene
             self.controls = ControlsPanel(self.desk)
-            self.board = Board(partial(preview, self.desk))
+            self.overlay = Overlay(
+                self.desk,
+                in_front=lambda: self.tabs.chosen == "Inside",
+                on_change=lambda: self.board.repaint(),
+            )
+            self.board = Board(partial(preview, self.desk), self.overlay.draw)
             self.numbers = NumbersPanel()
             self.curve = ScoreChart(self._painter.wake)
             panels: dict[str, Callable[[], Panel]] = {
@@ -81,7 +87,7 @@ class Playground:
 
     def _views(self) -> Iterator[View]:
         """What is painted, one after the other; of the tabs the one in front."""
-        yield from (self.controls, self.board, self.numbers, self.curve, self.tabs)
+        yield from (self.controls, self.overlay, self.board, self.numbers, self.curve, self.tabs)
         yield self.tabs.front
 
     def _arrange(self) -> ipw.VBox:
