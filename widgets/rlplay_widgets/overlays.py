@@ -116,9 +116,7 @@ class Inputs:
 _inputs: dict[str, Inputs | None] = {}
 
 
-def inputs_of(
-    env_name: str, env_config: dict[str, Any], then: Callable[[], None]
-) -> Inputs | None:
+def inputs_of(env_name: str, env_config: dict[str, Any], then: Callable[[], None]) -> Inputs | None:
     """Say what an environment's inputs stand for; returns at once.
 
     Args:
