@@ -300,7 +300,7 @@ function render({ model, el }) {
     if (content.scales) {
       cells = bytes(activations);
       layers.forEach(({ most }, i) => {
-        most.textContent = content.scales[i] === undefined ? "" : `darkest = ${content.scales[i]}`;
+        most.textContent = content.scales[i] === undefined ? "" : `full shade = ${content.scales[i]}`;
       });
       drawNetwork();
     }
