@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rlplay.envs import create_env
+from rlplay.envs import ENV_REGISTRY, create_env
 from rlplay.envs.snake.config import SnakeConfig
 from rlplay.errors import ConfigError
 from rlplay_widgets import clerk
@@ -113,7 +113,7 @@ class Inputs:
         return sum(block["size"] for block in self.blocks)
 
 
-_inputs: dict[str, Inputs | None] = {}
+_inputs: dict[tuple[object, str], Inputs | None] = {}
 
 
 def inputs_of(env_name: str, env_config: dict[str, Any], then: Callable[[], None]) -> Inputs | None:
@@ -127,24 +127,28 @@ def inputs_of(env_name: str, env_config: dict[str, Any], then: Callable[[], None
     Returns:
         What they stand for; None while it is still being read.
     """
-    key = json.dumps([env_name, env_config], sort_keys=True, default=str)
+    if env_name not in ENV_REGISTRY:
+        return Inputs()
+    # An environment that is registered anew is another one.
+    key = (ENV_REGISTRY[env_name], json.dumps(env_config, sort_keys=True, default=str))
     if key not in _inputs:
         _inputs[key] = None
 
         def read() -> None:
+            # Whoever plays it says what is wrong with it; here it then only has no names.
+            found = Inputs()
             try:
-                # Making an environment may compile it.
                 env = create_env(env_name, **env_config)
                 metadata = env.get_metadata()
                 env.close()
-                _inputs[key] = Inputs(
+                found = Inputs(
                     tuple(metadata.get("observation", ())), tuple(metadata.get("actions", ()))
                 )
-            except Exception:
-                # Whoever plays it says what is wrong with it; here it only has no names.
-                _inputs[key] = Inputs()
-            then()
+            finally:
+                _inputs[key] = found
+                then()
 
+        # Making an environment may compile it.
         clerk.submit(read)
     return _inputs[key]
 

@@ -165,7 +165,7 @@ class InsidePanel:
             self._scales[index] = scale = max(highest, 0.97 * self._scales[index])
             cells.append(np.round(row * (127 / scale if scale else 0)).astype(np.int8))
         joined = np.concatenate(cells) if cells else np.zeros(0, np.int8)
-        return joined, [f"{scale:.2g}" for scale in self._scales]
+        return joined, [f"\N{PLUS-MINUS SIGN}\u202f{scale:.2g}" for scale in self._scales]
 
 
 def _layers(thoughts: dict[str, Any]) -> list[Numbers]:
@@ -205,8 +205,8 @@ def _named(inputs: Inputs | None, shown: Shown) -> list[tuple[str, str, slice]]:
     for block in inputs.blocks:
         start, end = block["start"], block["start"] + block["size"]
         if block["channel"]:
-            label = f"{block['name'].replace('_', ' ')}: {block['size']} cells"
-            meaning = f"{block['meaning']}. Value: cells that are not 0; importance: their sum"
+            label = f"{block['name'].replace('_', ' ')} in cells"
+            meaning = f"{block['meaning']}. The cells that are not 0, and their sum of importance"
             lines.append((label, meaning, slice(start, end)))
             continue
         labels = zip(block["labels"], range(start, end), strict=True)

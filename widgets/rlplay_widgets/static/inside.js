@@ -9,16 +9,16 @@ const SWITCHES = [
   ["network", "Network", "What each unit of the network puts out"],
 ];
 const LEGENDS = [
-  ["sees", "square", "blocked: the larger, the longer"],
+  ["sees", "square", "blocked, the larger the longer"],
   ["sees", "bar", "wall beyond the edge"],
   ["sees", "ring", "food in the window"],
   ["sees", "fog", "not seen"],
-  ["mattered", "plus", "speaks for it"],
-  ["mattered", "minus", "speaks against it"],
+  ["mattered", "plus", "for the preferred action"],
+  ["mattered", "minus", "against it"],
 ];
 const SVG = "http://www.w3.org/2000/svg";
 const HISTORY = 300;
-const COLUMNS = 64; // units in a row of cells
+const COLUMNS = 32; // units in a row of cells
 const CELL = 12; // pixels of the store for a cell
 
 function make(tag, name, words = "") {
@@ -59,12 +59,11 @@ function render({ model, el }) {
   const missing = make("p", "rlplay-inside-missing");
   const body = make("div", "rlplay-inside-body");
   const left = make("div", "rlplay-inside-left");
-  const right = make("div", "rlplay-inside-right");
   bar.setAttribute("role", "group");
   bar.setAttribute("aria-label", "What is shown of the agent");
   legend.setAttribute("aria-label", "What the signs on the board mean");
   missing.setAttribute("role", "status");
-  body.append(left, right);
+  body.append(left);
   root.append(bar, legend, missing, body);
   el.append(root);
 
@@ -134,7 +133,8 @@ function render({ model, el }) {
     const low = Math.min(...values);
     const high = Math.max(...values);
     const spread = Math.max(high - low, 1e-3 * Math.abs(high), 1e-6);
-    const x = (i) => 300 - (points.length - 1 - i) * (300 / (HISTORY - 1));
+    const step = 300 / (Math.min(HISTORY, Math.max(60, points.length)) - 1);
+    const x = (i) => 300 - (points.length - 1 - i) * step;
     const y = (v) => 60 - (56 * (v - low)) / spread;
     line.setAttribute("points", values.map((v, i) => `${x(i).toFixed(1)},${y(v).toFixed(1)}`).join(" "));
     starts.setAttribute(
@@ -149,8 +149,8 @@ function render({ model, el }) {
 
   // The network ------------------------------------------------------------------------------
 
-  const network = section("network", "The network, layer by layer");
-  right.append(network.box);
+  const network = section("network", "The network");
+  body.append(network.box);
   const scale = make("p", "rlplay-inside-scale");
   for (const [kind, words] of [["none", "0"], ["filled", "positive"], ["hollow", "negative"]]) {
     const sign = make("i", `rlplay-sign-${kind}`);
@@ -208,7 +208,7 @@ function render({ model, el }) {
   tableHead.append(titles);
   table.append(tableHead, rows);
   inputs.box.append(table);
-  right.append(inputs.box);
+  body.append(inputs.box);
   let entries = [];
 
   // What there is, and what is switched on --------------------------------------------------
@@ -232,8 +232,9 @@ function render({ model, el }) {
     scale.remove();
     layers = about.layers.map(({ title, units, cells: count }) => {
       const figure = make("figure", "");
-      const caption = make("figcaption", "", `${title} · ${units} `);
+      const caption = make("figcaption", "", `${title} · ${units} units`);
       const most = make("small", "");
+      most.title = "What the strongest shade stands for";
       const canvas = make("canvas", "");
       canvas.width = COLUMNS * CELL;
       canvas.height = Math.ceil(count / COLUMNS) * CELL;
@@ -279,7 +280,6 @@ function render({ model, el }) {
     inputs.box.hidden = !about.inputs.length;
     table.classList.toggle("rlplay-inside-weighed", on.has("mattered"));
     left.hidden = thinks.box.hidden && value.box.hidden;
-    right.hidden = network.box.hidden && inputs.box.hidden;
     const sentences = model.get("missing");
     missing.textContent = on.size
       ? sentences.join(" ")
@@ -300,7 +300,7 @@ function render({ model, el }) {
     if (content.scales) {
       cells = bytes(activations);
       layers.forEach(({ most }, i) => {
-        most.textContent = content.scales[i] === undefined ? "" : `full shade = ${content.scales[i]}`;
+        most.textContent = content.scales[i] === undefined ? "" : content.scales[i];
       });
       drawNetwork();
     }
@@ -310,7 +310,7 @@ function render({ model, el }) {
     });
     entries.forEach(({ amount, fill, share, count }, i) => {
       if (!(i < values.length)) return;
-      amount.textContent = count > 1 ? `${values[i]} set` : written(values[i]);
+      amount.textContent = count > 1 ? `${values[i]} of ${count}` : written(values[i]);
       const weight = Number.isNaN(weights[i]) ? 0 : weights[i];
       fill.className = weight < 0 ? "rlplay-inside-against" : "rlplay-inside-for";
       fill.style.width = `${50 * Math.abs(weight)}%`;
