@@ -141,7 +141,7 @@ function render({ model, el }) {
       "d", points.map(([, begins], i) => (begins ? `M${x(i).toFixed(1)} 0V64` : "")).join(""),
     );
     const words = points.length
-      ? `${written(low)} to ${written(high)} over the last ${points.length} boards`
+      ? `${written(low)} to ${written(high)}, last ${points.length} boards`
       : "The line begins with the first board.";
     range.textContent = words;
     picture.setAttribute("aria-label", `History of the value: ${words}`);
