@@ -338,7 +338,7 @@ def draw_seen(
 
     A cell that blocks has a square, the larger the higher the number that the agent sees (which,
     where it sees lifetimes, says how long the cell will block); wall beyond the edge is a bar
-    along the edge; the food that it sees in its window has a ring.
+    along the edge; the food that it sees in its window has a ring. The head stays as it is.
 
     Args:
         picture: What it is added to.
@@ -364,7 +364,8 @@ def draw_seen(
             blocked = np.maximum(blocked, numbers)
     inks, cell = _inks(palette), PIXELS / size
     on_board = _inside(places, size)
-    marked = on_board & (blocked > 0)
+    head = state["snake_position"][0]
+    marked = on_board & (blocked > 0) & np.any(places != (head["x"], head["y"]), axis=1)
     centres = (places[marked] + 0.5) * cell
     if len(centres):
         half = 0.36 * cell * blocked[marked]

@@ -121,7 +121,7 @@ class InsidePanel:
             return
         self._noted = key
         step = int((shown.state or {}).get("steps", shown.step))
-        self._values.append((float(thoughts["value"]), step <= self._step))
+        self._values.append((float(thoughts["value"]), step < self._step))
         self._unsent = min(self._unsent + 1, HISTORY)
         self._step = step
 
@@ -147,7 +147,8 @@ class InsidePanel:
             points = np.array(list(self._values)[len(self._values) - unsent :], np.float32)
             content["reset"] = whole
             if "value" in thoughts:
-                content["value"] = number(float(thoughts["value"]), 2)
+                written = number(float(thoughts["value"]), 2)
+                content["value"] = written.replace("-", "\N{MINUS SIGN}")
         self._needed = self._reset = False
         self._unsent = 0
         parts = (shares, cells, table, points)

@@ -141,7 +141,7 @@ function render({ model, el }) {
       "d", points.map(([, begins], i) => (begins ? `M${x(i).toFixed(1)} 0V64` : "")).join(""),
     );
     const words = points.length
-      ? `${written(low)} to ${written(high)}, last ${points.length} boards`
+      ? `${written(low)} to ${written(high)} · ${points.length} boards`
       : "The line begins with the first board.";
     range.textContent = words;
     picture.setAttribute("aria-label", `History of the value: ${words}`);
@@ -257,7 +257,7 @@ function render({ model, el }) {
       const fill = make("i", "");
       const share = make("b", "");
       name.scope = "row";
-      entry.title = meaning;
+      entry.title = meaning ? `${label}: ${meaning}` : label;
       track.append(fill);
       weight.append(track, share);
       entry.append(name, amount, weight);
