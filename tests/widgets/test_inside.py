@@ -71,7 +71,9 @@ class Inside:
 
 @pytest.fixture
 def look(playground: Playground, monkeypatch: pytest.MonkeyPatch, sent: list[Any]) -> Inside:
-    monkeypatch.setattr(playground._scene.sight, "look", lambda now: True)
+    # A browser that looks and keeps up.
+    for name, answer in (("look", True), ("slow", False), ("full", False)):
+        monkeypatch.setattr(playground._scene.sight, name, lambda *_, answer=answer: answer)
     return Inside(playground)
 
 

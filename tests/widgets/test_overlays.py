@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from typing import Any
 
 import ipycanvas
@@ -149,8 +148,8 @@ def test_who_sees_only_numbers_sees_no_cell() -> None:
     assert sum(width * height for _, _, width, height in rectangles(picture)) == PIXELS**2
 
 
-def inputs_and_game(**options: Any) -> tuple[Inputs, dict[str, Any], Any, Any]:
-    env, observation, state = played(**options)
+def inputs_and_game(steps: int = 40, **options: Any) -> tuple[Inputs, dict[str, Any], Any, Any]:
+    env, observation, state = played(steps, **options)
     metadata = env.get_metadata()
     inputs = Inputs(tuple(metadata["observation"]), tuple(metadata["actions"]))
     return inputs, options | {"grid_size": 8}, observation, state
@@ -298,13 +297,18 @@ def test_choices_count_their_changes_and_refuse_what_is_not_there() -> None:
         choices.switch(thoughts=True)
 
 
-def test_what_inputs_stand_for_is_read_in_another_thread() -> None:
-    known = threading.Event()
+def test_what_inputs_stand_for_is_read_by_the_clerk(monkeypatch) -> None:
+    jobs: list[Any] = []
+    monkeypatch.setattr("rlplay_widgets.overlays.clerk.submit", jobs.append)
     config = {"grid_size": 11, "vision": 1}
-    assert inputs_of("snake", config, known.set) is None
-    assert known.wait(60)
-    inputs = inputs_of("snake", config, known.set)
+    known: list[bool] = []
+    for _ in range(2):
+        assert inputs_of("snake", config, lambda: known.append(True)) is None
+    (job,) = jobs
+    job()
+    assert known == [True]
+    inputs = inputs_of("snake", config, lambda: None)
     env = rlplay.create_env("snake", **config)
     assert inputs.size == env.observation_space.shape[0]
     assert inputs.actions == ("straight", "turn right", "turn left")
-    assert inputs_of("nowhere", {}, known.set) == Inputs()
+    assert inputs_of("nowhere", {}, lambda: None) == Inputs()

@@ -56,6 +56,7 @@ class Picture:
         """Add filled rectangles: left, top, width, height, and a colour for each."""
         places = self._columns(x, y, width, height)
         paint = self._colors(color, places.shape[1])
+        self.nbytes += np.size(alpha) * 4
         self._calls.append(lambda canvas: canvas.fill_styled_rects(*places, paint, alpha))
 
     def circles(
