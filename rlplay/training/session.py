@@ -39,18 +39,15 @@ from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig, validated
 from rlplay.device import (
     available_devices,
-    choose_num_threads,
-    choose_precision,
     cpu_name,
     explain_out_of_memory,
-    get_device,
     keep_freed_memory,
 )
 from rlplay.envs import get_env_spec
 from rlplay.errors import ConfigError, RlplayError, RunNotFound, SessionError
 from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.storage.checkpoint import Entry, Packed, pack
-from rlplay.training.loop import Episodes, Move, TrainingLoop
+from rlplay.training.loop import Episodes, Move, TrainingLoop, num_torch_threads, resolved
 from rlplay.training.monitor import Monitor, Snapshot
 from rlplay.training.recorder import Recorder
 from rlplay.training.saver import Saver, check_finite, snapshot_steps
@@ -538,24 +535,19 @@ class TrainingSession:
         with self._lock:
             self._require(call, SessionState.NEW, *_ENDED)
             goes_on, again = self._goes_on, self._intent in _ENDED
-            device = get_device(self.config.device)
             config = self.config.replace(
                 run_id=None if again else self.config.run_id,
                 hyperparams=self._hyperparams,
                 reward_config=self._rewards,
             )
-            resolved = config.replace(
-                device=device.type,
-                precision=choose_precision(config.precision, device),
-                num_threads=choose_num_threads(config.num_threads),
-            )
+            here = resolved(config)
             if goes_on:
                 run_id = str(config.run_id)
                 self.storage.claim(config.env_name, run_id, self)
             else:
-                run_id = self.storage.create_run(resolved, holder=self)
+                run_id = self.storage.create_run(here, holder=self)
             self.config = config.replace(run_id=run_id)
-            trainer = _Trainer(self, resolved.replace(run_id=run_id), intent, goes_on)
+            trainer = _Trainer(self, here.replace(run_id=run_id), intent, goes_on)
             self._goes_on = False
             self.error = self.traceback = None
             self.started_at = time.time()
@@ -565,7 +557,7 @@ class TrainingSession:
             self._state = intent
             self.monitor.reset_history()
             self.monitor.forget_weights()
-            self.monitor.publish(**_blank(resolved, run_id, intent))
+            self.monitor.publish(**_blank(here, run_id, intent))
             self._thread = threading.Thread(
                 target=trainer.main, name=f"rlplay-trainer-{run_id}", daemon=True
             )
@@ -772,8 +764,7 @@ class _Trainer:
     def _prepare(self) -> None:
         """Everything that takes time, in this thread."""
         keep_freed_memory()
-        agent = get_agent_spec(self._config.algo).agent
-        torch.set_num_threads(1 if agent.shares_threads else self._config.num_threads or 1)
+        torch.set_num_threads(num_torch_threads(self._config))
         # Numbers too small to be written normally cost a hundred times as much, and mean nothing.
         torch.set_flush_denormal(True)
 
@@ -817,7 +808,7 @@ class _Trainer:
         if not checkpoints.entries():
             storage.save_config(self._config)
             if storage.weights_exist(env_name, run_id):
-                self._loop.agent.load(storage.get_weights_path(env_name, run_id))
+                self._loop.agent.load(storage.check_weights(env_name, run_id))
             return
         say("reading the last checkpoint")
         entry, state, damaged = checkpoints.load()
@@ -1163,7 +1154,7 @@ class _Trainer:
             told = self._session._dispatcher.listens("training_progress")
             if board or told or self._monitor.board_wanted():
                 fields["game_state"] = loop.env.render_state(0)
-                fields["observation"] = np.array(loop.observations[0])
+                fields["observation"] = np.array(loop.observations[0], np.float32)
         self._monitor.publish(**fields)
         self._published, self._unseen = now, False
 
