@@ -18,6 +18,7 @@ from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
 from rlplay_widgets.games import ReplayGame
 from rlplay_widgets.library import Library, SavedRun
+from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
 from rlplay_widgets.scene import LIVE, Frame, SessionScene
@@ -53,6 +54,7 @@ class Desk:
         scene: The stage: session, sight, problems, `safely` for callbacks.
         draft: The config that Start will train.
         player: Who plays what is watched.
+        choices: Which ways of looking inside are switched on.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
         seconds: Budget of the next session; None trains all steps of the draft.
         library: The saved runs, as they were listed last.
@@ -75,6 +77,7 @@ class Desk:
         self.scene = SessionScene(painter, session)
         self.draft = Draft(config)
         self.player = get_player()
+        self.choices = Choices()
         self.looking_inside = False
         self.seconds: float | None = None
         self.library = Library(lambda: self.storage, painter.wake)

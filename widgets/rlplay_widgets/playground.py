@@ -24,6 +24,7 @@ from rlplay_widgets.code import code_for
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.games import AgentGame
 from rlplay_widgets.lesson import LessonPreset, load_lesson
+from rlplay_widgets.overlays import Overlay
 from rlplay_widgets.painter import get_painter
 from rlplay_widgets.panels import PANELS
 from rlplay_widgets.panels.controls import ControlsPanel
@@ -133,7 +134,12 @@ class Playground:
     def _build(self) -> None:
         """Make the parts."""
         self.controls = ControlsPanel(self.desk)
-        self.board = Board(partial(preview, self.desk))
+        self.overlay = Overlay(
+            self.desk,
+            in_front=lambda: self.tabs.chosen == "Inside",
+            on_change=lambda: self.board.repaint(),
+        )
+        self.board = Board(partial(preview, self.desk), self.overlay.draw)
         self.numbers = NumbersPanel()
         self.curve = ScoreChart(self._painter.wake)
         names = (self.lesson.tabs if self.lesson is not None else []) or list(PANELS)
@@ -149,7 +155,7 @@ class Playground:
     def _views(self) -> Iterator[View]:
         """What is painted, one after the other; of the tabs the one in front."""
         yield from (self.controls, self.controls.sessions, self.controls.code)
-        yield from (self.board, self.numbers, self.curve, self.tabs, self.tabs.front)
+        yield from (self.overlay, self.board, self.numbers, self.curve, self.tabs, self.tabs.front)
 
     def _arrange(self) -> ipw.VBox:
         """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""

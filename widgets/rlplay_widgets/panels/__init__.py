@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlplay_widgets.panels.device import DevicePanel
+from rlplay_widgets.panels.inside import InsidePanel
 from rlplay_widgets.panels.network import NetworkPanel
 from rlplay_widgets.panels.train import TrainPanel
 
@@ -16,4 +17,5 @@ PANELS: dict[str, Callable[..., Any]] = {
     "Train": TrainPanel,
     "Network": NetworkPanel,
     "Device": DevicePanel,
+    "Inside": InsidePanel,
 }

@@ -146,7 +146,9 @@ class TrainPanel:
         assign(self.budget, value=self._written_budget(), disabled=locked, tooltip=self._hint())
         assign(self.unit, disabled=locked)
         reason = draft.problems.get(("total_steps",)) or draft.problems.get(("name",))
-        about = "" if preset is None else rlplay.describe_preset(config.algo, config.env_name, preset)
+        about = (
+            "" if preset is None else rlplay.describe_preset(config.algo, config.env_name, preset)
+        )
         assign(self.about, value=f"<p>{escape(reason or about)}</p>")
         self._drawn = now
 
