@@ -67,8 +67,9 @@ class Desk:
         self._game: Game | None = None
         self._pace: float | None = None
         self._tasks: list[str] = []
-        #: Opens a tab by its name; the Playground fills it in.
+        #: Opens a tab by its name, and names the one in front; the Playground fills both in.
         self.open_tab: Callable[[str], None] = lambda name: None
+        self.chosen_tab: Callable[[], str] = lambda: ""
 
     @property
     def storage(self) -> StorageManager:
@@ -93,6 +94,20 @@ class Desk:
         """Show another session, with its config in the forms."""
         self.draft.adopt(session.config.replace(run_id=None))
         self.scene.show(session)
+
+    def adopt(self, config: RunConfig) -> None:
+        """Take another config into the draft, and into the session what can change live there."""
+        with self._lock:
+            self.draft.adopt(config.replace(run_id=None))
+            session = self.session
+            if session is None or not self.scene.live:
+                return
+            running = session.config
+            if running.algo == config.algo:
+                live = get_agent_spec(running.algo).hyperparameters.live_names()
+                session.update_hyperparams(**{name: config.hyperparams[name] for name in live})
+            if running.env_name == config.env_name:
+                session.update_rewards(**config.reward_config)
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.

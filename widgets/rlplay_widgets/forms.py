@@ -13,8 +13,8 @@ import enum
 import json
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 import anywidget
@@ -23,10 +23,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rlplay.agents import get_agent_spec
-from rlplay.config import get_default_config
+from rlplay.config import RunConfig, get_default_config
 from rlplay.envs import get_env_spec
 from rlplay.envs.rewards import NumberOrFormula
-from rlplay.training.session import TrainingSession
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.draft import look_up
 from rlplay_widgets.scene import LIVE, Frame, assign
@@ -89,12 +88,12 @@ class Option:
         """Write a value as a person would type it; `read` gives it back."""
         if value is None or isinstance(value, str):
             return value or ""
-        if self.kind == "json" or isinstance(value, bool):
-            return json.dumps(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return json.dumps(value, default=str)
         if isinstance(value, int):
             grouped = f"{value:,}".replace(",", _NARROW_SPACE)
             return grouped if abs(value) >= _GROUPED else str(value)
-        return repr(float(value)).removesuffix(".0").replace("e-0", "e-").replace("e+", "e")
+        return repr(value).removesuffix(".0").replace("e-0", "e-").replace("e+", "e")
 
     def say(self, value: Any) -> str:
         """Name a value for people."""
@@ -171,7 +170,7 @@ def _option(name: str, declared: FieldInfo, choices: Sequence[tuple[str, Any]] |
         bounds = _Bounds.of(declared, whole)
         scale = None if nullable else bounds.scale(declared.default, whole)
         return Option(
-            **option, kind="number", whole=whole, range=bounds.say(unit, option), scale=scale
+            **option, kind="number", whole=whole, range=bounds.say(unit), scale=scale
         )
     return Option(**option, kind="text" if kinds == {str} else "json", range=unit)
 
@@ -220,17 +219,17 @@ class _Bounds:
             found["high"] = found.get("high") - 1 if found.pop("below", False) else found.get("high")
         return cls(**found)
 
-    def say(self, unit: str, option: Mapping[str, Any]) -> str:
+    def say(self, unit: str) -> str:
         """Say what is allowed."""
         low, high = _short(self.low), _short(self.high)
         if self.low is None and self.high is None:
             return unit
         if self.high is None:
-            words = f"above {low}" if self.above else f"{low} or more"
+            words = f"> {low}" if self.above else f"{low} or more"
         elif self.low is None:
-            words = f"below {high}" if self.below else f"up to {high}"
+            words = f"< {high}" if self.below else f"up to {high}"
         else:
-            words = f"{'above ' if self.above else ''}{low} to {'below ' if self.below else ''}{high}"
+            words = f"{'> ' if self.above else ''}{low} to {'< ' if self.below else ''}{high}"
         return f"{words} {unit}".rstrip()
 
     def scale(self, default: Any, whole: bool) -> dict[str, Any] | None:
@@ -269,7 +268,7 @@ def _short(number: float | None) -> str:
     if number is None:
         return ""
     power = round(math.log10(number)) if number > 0 else 0
-    if power > 6 and number == 10**power:
+    if power > 5 and number == 10**power:
         return "10" + str(power).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
     if number == int(number):
         power = round(math.log2(number)) if number > 0 else 0
@@ -295,16 +294,6 @@ class FormWidget(anywidget.AnyWidget):
     now = t.Dict().tag(sync=True)
     rows = t.Bool(False).tag(sync=True)
     title = t.Unicode("").tag(sync=True)
-
-
-@dataclass
-class _Painted:
-    """What the last frame was painted from."""
-
-    draft: Any = None
-    config: Any = None
-    notes: dict[str, str] = field(default_factory=dict)
-    heard: float = -1.0
 
 
 class Form:
@@ -340,7 +329,7 @@ class Form:
         self.place = place
         self.notes: dict[str, str] = {}
         self._heard = 0.0
-        self._painted = _Painted()
+        self._painted: tuple[Any, ...] | None = None
         self._standard: tuple[Any, Any, dict[str, Any]] | None = None
         self.widget = FormWidget(rows=rows, title=title)
         self.widget.add_class("rlplay-form-widget")
@@ -359,7 +348,7 @@ class Form:
         live = self._live_names()
         fields = [_described(option, option.name in live) for option in self.options.values()]
         assign(self.widget, fields=fields)
-        self._painted = _Painted()
+        self._painted = None
 
     # What a person does: in the kernel's threads -------------------------------------------------
 
@@ -379,6 +368,12 @@ class Form:
         """Put an option back to its default."""
         self._desk.set(*self.place, name, self.default(name))
 
+    def reset_all(self) -> None:
+        """Put every option of the form back to its default."""
+        for name in self.options:
+            if self._desk.draft.get(*self.place, name) != self.default(name):
+                self.reset(name)
+
     def default(self, name: str) -> Any:
         """Give what the default config of the draft's algorithm and environment has there."""
         config = self._desk.draft.config
@@ -391,11 +386,14 @@ class Form:
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
         name, kind = content.get("name"), content.get("kind")
+        # The draft may have turned to another algorithm or environment since.
+        there = look_up(self._desk.draft.config.to_dict(), self.place)
         try:
-            if name in self.options and kind == "set":
-                self.enter(name, content.get("value"))
-            elif name in self.options and kind == "reset":
-                self.reset(name)
+            if name in self.options and name in there:
+                if kind == "set":
+                    self.enter(name, content.get("value"))
+                elif kind == "reset":
+                    self.reset(name)
         finally:
             self._heard = max(self._heard, float(content.get("at", 0)))
 
@@ -404,23 +402,25 @@ class Form:
     def paint(self, frame: Frame) -> bool:
         """Write what the draft says into the controls."""
         draft = self._desk.draft
-        running = frame.session.config if _runs(frame) and frame.session is not None else None
-        seen = _Painted(draft.version, running, dict(self.notes), self._heard)
+        session = frame.session
+        running = session.config if session and frame.snapshot.state in LIVE else None
+        seen = (draft.version, running, dict(self.notes), self._heard)
         if seen == self._painted:
             return False
         self._painted = seen
-        problems, live = draft.problems, self._live_names()
+        problems = draft.problems
         now: dict[str, Any] = {}
         for name, option in self.options.items():
             value = draft.get(*self.place, name)
             default = self.default(name)
+            problem = problems.get((*self.place, name), "")
             now[name] = {
-                "value": value,
+                "value": value if _travels(value) else None,
                 "text": option.write(value),
-                "reason": _reason(problems.get((*self.place, name), "")),
-                "note": self.notes.get(name, ""),
+                "reason": _reason(problem, option, value),
+                "note": "" if problem else self.notes.get(name, ""),
                 "default": option.say(default) if value != default else "",
-                "later": self._later(name, running, live),
+                "later": "" if running is None or problem else self._later(name, value, running),
             }
         assign(self.widget, now={"heard": self._heard, "options": now})
         return False
@@ -433,23 +433,22 @@ class Form:
             return get_agent_spec(self._desk.draft.config.algo).hyperparameters.live_names()
         return []
 
-    def _later(self, name: str, running: Any, live: Sequence[str]) -> str:
-        """Say when what is set counts: "" at once, "later" or "changed" with the next start."""
-        if running is None:
-            return ""
+    def _later(self, name: str, value: Any, running: RunConfig) -> str:
+        """Say when a value counts: "" at once, "later" or, where it is another, "changed"."""
         draft = self._desk.draft.config
         part = "env_name" if self.place == ("reward_config",) else "algo"
-        same_kind = getattr(running, part) == getattr(draft, part)
-        if name in live and same_kind:
-            return ""
-        there: Any = running.to_dict()
-        for key in (*self.place, name):
-            there = there.get(key) if isinstance(there, dict) else None
-        return "later" if there == self._desk.draft.get(*self.place, name) else "changed"
+        live = name in self._live_names() and getattr(running, part) == getattr(draft, part)
+        there = look_up(running.model_dump(mode="json"), self.place).get(name)
+        if there != value:
+            return "changed"
+        return "" if live else "later"
 
 
-def _runs(frame: Frame) -> bool:
-    return frame.session is not None and frame.snapshot.state in LIVE
+def _travels(value: Any) -> bool:
+    """Whether a value can be sent to the browser as it is."""
+    return isinstance(value, bool | int | str) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
 
 
 def _described(option: Option, live: bool) -> dict[str, Any]:
@@ -459,6 +458,7 @@ def _described(option: Option, live: bool) -> dict[str, Any]:
         "name": option.name,
         "label": option.label,
         "about": f"{about} ({option.range})" if option.range else about,
+        "meaning": option.about,
         "group": option.group,
         "kind": option.kind,
         "none": option.none,
@@ -469,9 +469,12 @@ def _described(option: Option, live: bool) -> dict[str, Any]:
     }
 
 
-def _reason(problem: str) -> str:
+def _reason(problem: str, option: Option, value: Any) -> str:
     """A problem's words where it is plain whose problem it is."""
     whose, colon, reason = problem.partition(": ")
+    if option.kind == "number" and option.range and reason.startswith(f"{option.name} = "):
+        what = "Not allowed" if isinstance(value, int | float) else "Not a number"
+        return f"{what}. Allowed: {option.range}."
     known = ("Algorithm ", "Environment ", "Reward ", "Rewards of ", "A run's config", "Network")
     short = reason if colon and whose.startswith(known) else problem
     return short[:1].upper() + short[1:]

@@ -20,7 +20,7 @@ from rlplay_widgets.painter import get_painter
 from rlplay_widgets.panels import PANELS
 from rlplay_widgets.panels.controls import ControlsPanel
 from rlplay_widgets.panels.numbers import NumbersPanel
-from rlplay_widgets.preview import preview
+from rlplay_widgets.preview import draw_preview, preview
 from rlplay_widgets.scene import LIVE, View
 from rlplay_widgets.tabs import Panel, Tabs
 from rlplay_widgets.theme import escape
@@ -66,7 +66,7 @@ class Playground:
             self.desk = Desk(self._painter, config.replace(run_id=None), session)
             self._scene = self.desk.scene
             self.controls = ControlsPanel(self.desk)
-            self.board = Board(partial(preview, self.desk))
+            self.board = Board(partial(preview, self.desk), partial(draw_preview, self.desk))
             self.numbers = NumbersPanel()
             self.curve = ScoreChart(self._painter.wake)
             panels: dict[str, Callable[[], Panel]] = {
@@ -74,6 +74,7 @@ class Playground:
             }
             self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
             self.desk.open_tab = self.tabs.choose
+            self.desk.chosen_tab = lambda: self.tabs.chosen
             self.widget = self._arrange()
             self._scene.views = self._views
             self._painter.add(self._scene)

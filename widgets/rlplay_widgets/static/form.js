@@ -2,7 +2,7 @@
 // has not dealt with yet, is not overwritten.
 
 const PAUSE = 300; // ms after the last key until what is typed is sent
-const LATER = "from the next start on";
+const LATER = "from next start";
 
 let last = 0; // of all views of this page: later entries have larger numbers
 const stamp = () => (last = Math.max(last + 1, Date.now()));
@@ -70,7 +70,7 @@ function ruler({ kind, low, high, step, zero, whole }) {
 
 // One field: its label, its control, and what is said of it.
 
-function build(field, id, send) {
+function build(field, id, rows, send) {
   const cell = make("div", `rlplay-field rlplay-field-${field.kind}`);
   const head = make("div", "rlplay-field-head");
   const label = make("label", "rlplay-field-label", field.label);
@@ -100,7 +100,7 @@ function build(field, id, send) {
     send({ kind: "set", name: field.name, value, at: hands.sent });
   };
 
-  const show = control(field, id, body, hands, enter, () => now);
+  const show = control(field, id, body, hands, enter, { now: () => now, settle: () => settle() });
   body.append(reset);
   reset.onclick = () => {
     clearTimeout(hands.timer);
@@ -110,8 +110,14 @@ function build(field, id, send) {
     send({ kind: "reset", name: field.name, at: hands.sent });
   };
 
-  const refresh = (state, heard) => {
+  let heard = 0;
+  const settle = () => {
+    if (hands.timer || hands.drags || hands.sent > heard) return;
+    show.value(now, hands.typed);
+  };
+  const refresh = (state, latest) => {
     now = state;
+    heard = latest;
     const differs = state.default !== "";
     mark.hidden = !differs;
     cell.classList.toggle("rlplay-field-changed", differs);
@@ -123,19 +129,23 @@ function build(field, id, send) {
     }
     const beside = state.later ? LATER : field.range;
     if (range.textContent !== beside) range.textContent = beside;
-    range.classList.toggle("rlplay-field-later", Boolean(state.later));
+    range.title = state.later ? "What is set here counts from the next start on" : "";
+    range.classList.toggle("rlplay-field-later", state.later !== "");
     range.classList.toggle("rlplay-field-waits", state.later === "changed");
-    if (note.textContent !== state.note) note.textContent = state.note;
+    // In a row of its own there is room for the meaning.
+    const said = state.note || (rows ? field.meaning : "");
+    if (note.textContent !== said) note.textContent = said;
+    note.classList.toggle("rlplay-field-noted", state.note !== "");
     if (reason.textContent !== state.reason) reason.textContent = state.reason;
     cell.classList.toggle("rlplay-field-wrong", state.reason !== "");
     show.valid(state.reason === "", reason.id);
-    if (!(hands.timer || hands.typed || hands.drags || hands.sent > heard)) show.value(state);
+    settle();
   };
   return { cell, refresh, leave: () => clearTimeout(hands.timer) };
 }
 
 // The control itself: gives what writes a value into it, and what marks it as wrong.
-function control(field, id, body, hands, enter, latest) {
+function control(field, id, body, hands, enter, kernel) {
   const about = (element, name = field.label) => {
     element.setAttribute("aria-label", name);
     element.setAttribute("aria-description", field.about);
@@ -239,7 +249,7 @@ function control(field, id, body, hands, enter, latest) {
     clearTimeout(hands.timer);
     hands.timer = 0;
     if (none && text.value.trim() === "") return;
-    if (hands.typed && text.value !== latest().text) enter(text.value);
+    if (hands.typed && text.value !== kernel.now().text) enter(text.value);
   };
   text.oninput = () => {
     hands.typed = true;
@@ -247,23 +257,22 @@ function control(field, id, body, hands, enter, latest) {
     hands.timer = setTimeout(flush, PAUSE);
   };
   text.onkeydown = (event) => { if (event.key === "Enter") flush(); };
-  const value = (state) => {
+  text.onblur = () => {
+    flush();
+    hands.typed = false;
+    kernel.settle();
+  };
+  const value = (state, typing) => {
+    if (slider && typeof state.value === "number") {
+      slider.value = scale.position(state.value);
+      slider.setAttribute("aria-valuetext", state.text);
+    }
+    if (typing) return;
     if (text.value !== state.text) text.value = state.text;
     if (none) {
       none.checked = state.value === null;
       text.disabled = none.checked;
       text.placeholder = none.checked ? "" : field.range;
-    }
-    if (slider && typeof state.value === "number") {
-      slider.value = scale.position(state.value);
-      slider.setAttribute("aria-valuetext", state.text);
-    }
-  };
-  text.onblur = () => {
-    flush();
-    hands.typed = false;
-    if (!hands.sent || text.value === latest().text || (none && text.value.trim() === "")) {
-      value(latest());
     }
   };
   return { value, valid: marked(text) };
@@ -272,7 +281,6 @@ function control(field, id, body, hands, enter, latest) {
 function render({ model, el }) {
   const form = make("div", "rlplay-form");
   const own = `rlplay-${Math.random().toString(36).slice(2)}`;
-  form.dataset.lmSuppressShortcuts = "true"; // what is typed is not meant for the notebook
   form.setAttribute("role", "group");
   let cells = new Map();
 
@@ -280,7 +288,8 @@ function render({ model, el }) {
     for (const { leave } of cells.values()) leave();
     cells = new Map();
     form.setAttribute("aria-label", model.get("title") || "Options");
-    form.classList.toggle("rlplay-form-rows", model.get("rows"));
+    const rows = model.get("rows");
+    form.classList.toggle("rlplay-form-rows", rows);
     const groups = new Map();
     for (const field of model.get("fields")) {
       if (!groups.has(field.group)) {
@@ -292,11 +301,15 @@ function render({ model, el }) {
         }
         groups.set(field.group, group);
       }
-      const cell = build(field, `${own}-${field.name}`, (message) => model.send(message));
+      const cell = build(field, `${own}-${field.name}`, rows, (message) => model.send(message));
       cells.set(field.name, cell);
       groups.get(field.group).append(cell.cell);
     }
     form.replaceChildren(...groups.values());
+    // Keys are meant for the control, not for the notebook, which looks at each element alone.
+    for (const element of form.querySelectorAll("input, select, button")) {
+      element.dataset.lmSuppressShortcuts = "true";
+    }
     refresh();
   };
   const refresh = () => {
