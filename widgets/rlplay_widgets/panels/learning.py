@@ -104,15 +104,20 @@ class LearningPanel:
             form.reset_all()
 
     def save_mine(self, name: str) -> None:
-        """Keep the draft under a name."""
-        if self._desk.draft.problems:
-            raise ConfigError("Not saved, since a value is not allowed; see the marked fields.")
-        if not name.strip():
+        """Keep the draft under a name; blanks in it become hyphens."""
+        problems = self._desk.draft.problems
+        if problems:
+            raise ConfigError(
+                "Not saved, since a value is not allowed: " + " ".join(problems.values())
+            )
+        key = "-".join(name.lower().split())
+        if not key:
             raise ConfigError("Not saved: give the config a name first.")
         values = self._desk.draft.config.to_dict()
+        del values["run_id"]
         self._desk.work(
             "saving the config",
-            lambda: self._desk.storage.save_preset("config", name.strip(), values),
+            lambda: self._desk.storage.save_preset("config", key, values),
             lambda _: self._list_mine(),
         )
 
@@ -122,7 +127,7 @@ class LearningPanel:
             self._desk.work(
                 "loading the config",
                 lambda: self._desk.storage.load_preset("config", name),
-                lambda values: self._desk.adopt(RunConfig.from_dict(values)),
+                lambda values: self._desk.adopt(self._desk.draft.config.replace(**values)),
             )
 
     def delete_mine(self, name: str | None) -> None:
