@@ -91,8 +91,9 @@ class Desk:
             weakref.WeakKeyDictionary()
         )
         self._tasks: list[str] = []
-        #: Opens a tab by its name; the Playground fills it in.
+        #: Opens a tab by its name, and names the one in front; the Playground fills both in.
         self.open_tab: Callable[[str], None] = lambda name: None
+        self.chosen_tab: Callable[[], str] = lambda: ""
 
     @property
     def storage(self) -> StorageManager:
@@ -139,6 +140,20 @@ class Desk:
             self._pace = session.snapshot().moves_per_second
             self.watch(None)
             self.scene.show(session)
+
+    def adopt(self, config: RunConfig) -> None:
+        """Take another config into the draft, and into the session what can change live there."""
+        with self._lock:
+            self.draft.adopt(config.replace(run_id=None))
+            session = self.session
+            if session is None or not self.scene.live:
+                return
+            running = session.config
+            if running.algo == config.algo:
+                live = get_agent_spec(running.algo).hyperparameters.live_names()
+                session.update_hyperparams(**{name: config.hyperparams[name] for name in live})
+            if running.env_name == config.env_name:
+                session.update_rewards(**config.reward_config)
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.

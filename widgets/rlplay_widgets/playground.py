@@ -18,7 +18,7 @@ from rlplay.config import RunConfig, get_default_config
 from rlplay.errors import ConfigError, RunNotFound, SessionError
 from rlplay.storage import get_storage_manager
 from rlplay.training.session import TrainingSession, sessions
-from rlplay_widgets.board import Board
+from rlplay_widgets.board import Board, Picture
 from rlplay_widgets.charts import ScoreChart
 from rlplay_widgets.code import code_for
 from rlplay_widgets.desk import Desk
@@ -29,9 +29,9 @@ from rlplay_widgets.painter import get_painter
 from rlplay_widgets.panels import PANELS
 from rlplay_widgets.panels.controls import ControlsPanel
 from rlplay_widgets.panels.numbers import NumbersPanel
-from rlplay_widgets.player import Game
-from rlplay_widgets.preview import preview
-from rlplay_widgets.scene import LIVE, View
+from rlplay_widgets.player import Game, Shown
+from rlplay_widgets.preview import draw_preview, preview
+from rlplay_widgets.scene import LIVE, Frame, View
 from rlplay_widgets.still import still_picture
 from rlplay_widgets.tabs import Panel, Tabs
 from rlplay_widgets.theme import escape
@@ -139,7 +139,7 @@ class Playground:
             in_front=lambda: self.tabs.chosen == "Inside",
             on_change=lambda: self.board.repaint(),
         )
-        self.board = Board(partial(preview, self.desk), self.overlay.draw)
+        self.board = Board(partial(preview, self.desk), self._draw_over)
         self.numbers = NumbersPanel()
         self.curve = ScoreChart(self._painter.wake)
         names = (self.lesson.tabs if self.lesson is not None else []) or list(PANELS)
@@ -148,9 +148,15 @@ class Playground:
         }
         self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
         self.desk.open_tab = self.tabs.choose
+        self.desk.chosen_tab = lambda: self.tabs.chosen
         if self.lesson is not None:
             self.desk.draft.lock(*self.lesson.places())
         self.widget = self._arrange()
+
+    def _draw_over(self, frame: Frame, shown: Shown, picture: Picture) -> None:
+        """What lies over the board: what the agent would see of it, or sees and thinks."""
+        draw_preview(self.desk, frame, shown, picture)
+        self.overlay.draw(frame, shown, picture)
 
     def _views(self) -> Iterator[View]:
         """What is painted, one after the other; of the tabs the one in front."""

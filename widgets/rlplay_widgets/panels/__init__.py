@@ -8,7 +8,9 @@ from typing import Any
 from rlplay_widgets.panels.device import DevicePanel
 from rlplay_widgets.panels.inside import InsidePanel
 from rlplay_widgets.panels.network import NetworkPanel
+from rlplay_widgets.panels.learning import LearningPanel
 from rlplay_widgets.panels.train import TrainPanel
+from rlplay_widgets.panels.world import WorldPanel
 
 __all__ = ["PANELS"]
 
@@ -18,4 +20,6 @@ PANELS: dict[str, Callable[..., Any]] = {
     "Network": NetworkPanel,
     "Device": DevicePanel,
     "Inside": InsidePanel,
+    "World": WorldPanel,
+    "Learning": LearningPanel,
 }
