@@ -1,0 +1,6 @@
+"""What the player moves: games of an agent, of a person, replays, races."""
+
+from rlplay_widgets.games.agent import AgentGame, Thinker
+from rlplay_widgets.games.person import PersonGame
+
+__all__ = ["AgentGame", "PersonGame", "Thinker"]
