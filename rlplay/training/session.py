@@ -31,6 +31,7 @@ from contextlib import suppress
 from importlib import metadata
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from rlplay.agents import get_agent_spec
@@ -67,6 +68,8 @@ _PROGRESS_EVERY = 0.5  # seconds, at full speed
 _SPEED_WINDOW = 2.0  # seconds over which steps/s are measured
 _RECENT = 100  # episodes of the running mean
 _SHOWN_EPISODES = 20
+_SHOWN_CHANGES = 200
+_WEIGHTS_EVERY = 0.5  # seconds between two publications of the weights
 _MAX_UNHEARD = 10  # news that wait for a slow listener
 _EVENTS = ("training_progress", "episode_summary")
 
@@ -128,6 +131,7 @@ class TrainingSession:
         self.traceback: str | None = None
         self.started_at = 0.0
         self.monitor = Monitor(
+            wake=self._wake,
             algo=config.algo,
             env_name=config.env_name,
             target_steps=config.total_steps,
@@ -282,6 +286,9 @@ class TrainingSession:
         snapshot = self.monitor.snapshot()
         status = {name: getattr(snapshot, name) for name in snapshot.__slots__}
         status["last_episodes"] = list(snapshot.last_episodes)
+        status["changes"] = list(snapshot.changes)
+        seen = snapshot.observation
+        status["observation"] = None if seen is None else seen.tolist()
         status["error"] = None if self.error is None else str(self.error)
         return status
 
@@ -472,6 +479,11 @@ class TrainingSession:
 
     # Machinery ---------------------------------------------------------------------------------
 
+    def _wake(self) -> None:
+        """Have a trainer that waits look up."""
+        if self._running:
+            self._commands.put(lambda trainer: None)
+
     @property
     def _running(self) -> bool:
         return self._intent in (SessionState.RUNNING, SessionState.PAUSED)
@@ -526,6 +538,7 @@ class TrainingSession:
             self._intent = intent
             self._state = intent
             self.monitor.reset_history()
+            self.monitor.forget_weights()
             self.monitor.publish(**_blank(resolved, run_id, intent))
             self._thread = threading.Thread(
                 target=trainer.main, name=f"rlplay-trainer-{run_id}", daemon=True
@@ -572,7 +585,9 @@ def _blank(config: RunConfig, run_id: str, state: SessionState) -> dict[str, Any
         "saved_at": None,
         "learner": {},
         "last_episodes": (),
+        "changes": (),
         "game_state": None,
+        "observation": None,
     }
 
 
@@ -597,10 +612,26 @@ class _Script(NamedTuple):
         """Read the events of a run."""
         changes = []
         for event in events:
-            part, dot, name = str(event.get("field")).partition(".")
-            if dot and part in ("hyperparams", "rewards", "speed"):
+            if _is_change(event):
+                part, _, name = event["field"].partition(".")
                 changes.append(_Change(int(event["item"]), part, name, event["old"], event["new"]))
         return cls(tuple(changes), checkpoints[0].items if checkpoints else None)
+
+
+def _is_change(event: dict[str, Any]) -> bool:
+    """Whether an event is something that was changed live."""
+    return str(event.get("field")).startswith(("hyperparams.", "rewards.", "speed."))
+
+
+def _shown_change(event: dict[str, Any]) -> dict[str, Any]:
+    """Say of an event what the screen shows of a live change."""
+    return {
+        "steps": event["step"],
+        "elapsed": event.get("elapsed"),  # older files do not say
+        "field": event["field"],
+        "old": event["old"],
+        "new": event["new"],
+    }
 
 
 class _Trainer:
@@ -632,7 +663,12 @@ class _Trainer:
         self._notes = ""  # what a person should know for as long as the run lasts
         # Sums for the screen.
         self._scores: collections.deque[float] = collections.deque(maxlen=_RECENT)
-        self._shown: collections.deque[Episodes] = collections.deque(maxlen=_SHOWN_EPISODES)
+        self._shown: collections.deque[tuple[Episodes, dict[str, float]]] = collections.deque(
+            maxlen=_SHOWN_EPISODES
+        )  # each with the learner's metrics of that moment
+        self._changed: collections.deque[dict[str, Any]] = collections.deque(maxlen=_SHOWN_CHANGES)
+        self._weights_at = -1  # items of the loop when the weights were published last
+        self._weights_published = float("-inf")
         self._best: float | None = None
         self._endings: dict[str, int] = {}
         self._learner: dict[str, float] = {}
@@ -671,6 +707,8 @@ class _Trainer:
         self._session._dispatcher.close_run()
         try:
             self._publish(time.monotonic(), board=True)
+            if error is None and self._weights_owed():
+                self._publish_weights()
         except Exception:  # an environment that cannot even be drawn any more
             self._monitor.publish(state=self._state.value, message=self._message)
         finally:
@@ -762,6 +800,10 @@ class _Trainer:
         self._loop.load_state_dict(state["loop"])
         self._recorder.load_state_dict(state["recorder"])
         self._load_sums(state["sums"])
+        for event in storage.load_events(env_name, run_id):
+            if _is_change(event) and event["old"] != event["new"]:
+                self._changed.append(_shown_change(event))
+        self._monitor.publish(changes=tuple(self._changed))
         for line in storage.load_metrics(env_name, run_id):
             self._monitor.add_point(_numbers(line))
         self._snapshots = [step for step in self._snapshots if step > entry.step]
@@ -838,7 +880,10 @@ class _Trainer:
     def _sums(self) -> dict[str, Any]:
         return {
             "scores": list(self._scores),
-            "shown": [episodes.to_dict() for episodes in self._shown],
+            "shown": [
+                {**episodes.to_dict(), "learner": dict(learner)}
+                for episodes, learner in self._shown
+            ],
             "best": self._best,
             "endings": dict(self._endings),
             "learner": dict(self._learner),
@@ -847,7 +892,10 @@ class _Trainer:
 
     def _load_sums(self, sums: dict[str, Any]) -> None:
         self._scores.extend(sums["scores"])
-        self._shown.extend(Episodes(**episodes) for episodes in sums["shown"])
+        for shown in sums["shown"]:
+            episodes = dict(shown)
+            learner = episodes.pop("learner", {})  # older checkpoints have none
+            self._shown.append((Episodes(**episodes), learner))
         self._best = sums["best"]
         self._endings, self._learner = dict(sums["endings"]), dict(sums["learner"])
         self._active = sums["elapsed"]
@@ -870,6 +918,7 @@ class _Trainer:
             if now - self._published >= _PUBLISH_EVERY:
                 self._hear_saver()
                 self._publish(now)
+                self._offer_weights()
                 if self._moves_per_second is not None or now - progressed >= _PROGRESS_EVERY:
                     self._tell_progress()
                     progressed = now
@@ -901,17 +950,28 @@ class _Trainer:
                     self._moves_left -= 1
                     return True
                 self._show()
-                self._session._commands.get()(self)
+                self._await_command(None)
                 continue
             wait = self._next_move - time.monotonic() if self._moves_per_second else 0.0
             if wait <= 0:
                 return True
             if wait > _PUBLISH_EVERY:
                 self._show()
-            try:
-                self._session._commands.get(timeout=wait)(self)
-            except queue.Empty:
-                return True
+            self._await_command(wait)
+
+    def _await_command(self, seconds: float | None) -> None:
+        """Wait for a command and obey it; meanwhile, give weights to whoever asks.
+
+        Args:
+            seconds: For how long at most; None is for ever.
+        """
+        due = self._offer_weights()
+        timeout = min((limit for limit in (seconds, due) if limit is not None), default=None)
+        try:
+            command = self._session._commands.get(timeout=timeout)
+        except queue.Empty:
+            return
+        command(self)
 
     # Commands, between two items -----------------------------------------------------------------
 
@@ -984,10 +1044,13 @@ class _Trainer:
 
     def _record(self, part: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         for name, value in new.items():
-            self._event(f"{part}.{name}", old.get(name), value)
+            event = self._event(f"{part}.{name}", old.get(name), value)
+            if event["old"] != event["new"]:
+                self._changed.append(_shown_change(event))
+        self._monitor.publish(changes=tuple(self._changed))
 
-    def _event(self, field: str, old: Any, new: Any) -> None:
-        self._recorder.event(self._loop.total_steps, self._loop.items, field, old, new)
+    def _event(self, field: str, old: Any, new: Any) -> dict[str, Any]:
+        return self._recorder.event(self._loop.total_steps, self._loop.items, field, old, new)
 
     # Helpers -------------------------------------------------------------------------------------
 
@@ -1021,7 +1084,7 @@ class _Trainer:
             self._scores.extend(ended.scores[-_RECENT:].tolist())
             best = float(ended.scores.max())
             self._best = best if self._best is None else max(self._best, best)
-            self._shown.append(ended)
+            self._shown.append((ended, self._learner))
             names = self._loop.env.ending_names
             for code in ended.endings.tolist():
                 name = names[code]
@@ -1060,8 +1123,32 @@ class _Trainer:
             told = self._session._dispatcher.listens("training_progress")
             if board or told or self._monitor.board_wanted():
                 fields["game_state"] = loop.env.render_state(0)
+                fields["observation"] = np.array(loop.observations[0])
         self._monitor.publish(**fields)
         self._published, self._unseen = now, False
+
+    def _weights_owed(self) -> bool:
+        """Whether somebody asks for weights that are newer than the published ones."""
+        return self._loop.items != self._weights_at and self._monitor.weights_wanted()
+
+    def _offer_weights(self) -> float | None:
+        """Publish the weights, if somebody asks for them and it is time to.
+
+        Returns:
+            Seconds until it is time to; None when nothing is owed.
+        """
+        if not self._weights_owed():
+            return None
+        wait = self._weights_published + _WEIGHTS_EVERY - time.monotonic()
+        if wait > 0:
+            return wait
+        self._publish_weights()
+        return None
+
+    def _publish_weights(self) -> None:
+        copies = {name: _copied(value) for name, value in self._loop.agent.get_weights().items()}
+        self._monitor.publish_weights(self._loop.total_steps, self._loop.episodes, copies)
+        self._weights_at, self._weights_published = self._loop.items, time.monotonic()
 
     def _speed(self, now: float, total_steps: int) -> float:
         """Environment steps a second over the last seconds; 0 while nothing moves."""
@@ -1082,7 +1169,7 @@ class _Trainer:
     def _last_episodes(self) -> tuple[dict[str, Any], ...]:
         names = self._loop.env.ending_names
         rows: list[dict[str, Any]] = []
-        for batch in reversed(self._shown):
+        for batch, learner in reversed(self._shown):
             for index in reversed(range(len(batch.boards))):
                 if len(rows) == _SHOWN_EPISODES:
                     return tuple(reversed(rows))
@@ -1093,6 +1180,7 @@ class _Trainer:
                         "return": float(batch.returns[index]),
                         "length": int(batch.lengths[index]),
                         "ending": names[int(batch.endings[index])],
+                        "learner": learner,
                     }
                 )
         return tuple(reversed(rows))
@@ -1186,6 +1274,13 @@ class _Trainer:
         self._hear_saver()
         if self._save_error is not None:
             raise self._save_error
+
+
+def _copied(weights: Any) -> Any:
+    """Copy one of an agent's weights to the CPU: a tensor, or an array."""
+    if isinstance(weights, torch.Tensor):
+        return weights.detach().to("cpu", copy=True)
+    return np.array(weights)
 
 
 def _words(error: BaseException) -> str:
