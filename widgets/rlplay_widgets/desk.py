@@ -10,13 +10,17 @@ from typing import Any, TypeVar
 from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig
 from rlplay.errors import SessionError
-from rlplay.storage import StorageManager, get_storage_manager
+from rlplay.storage import Replay, StorageManager, get_storage_manager
+from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
+from rlplay_widgets.games import ReplayGame
+from rlplay_widgets.library import Library, SavedRun
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
 from rlplay_widgets.scene import LIVE, Frame, SessionScene
+from rlplay_widgets.theme import ENDINGS
 
 __all__ = ["Desk", "look_of"]
 
@@ -42,6 +46,8 @@ class Desk:
         draft: The config that Start will train.
         player: Who plays what is watched.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
+        library: The saved runs, as they were listed last.
+        run: The saved run that is chosen; None while none is.
 
     Args:
         painter: Who paints.
@@ -61,6 +67,8 @@ class Desk:
         self.draft = Draft(config)
         self.player = get_player()
         self.looking_inside = False
+        self.library = Library(lambda: self.storage, painter.wake)
+        self.run: SavedRun | None = None
         self._painter = painter
         self._storage = storage
         self._lock = threading.RLock()
@@ -178,6 +186,39 @@ class Desk:
                 game.on_move = self.wake
                 self.player.add(game)
         self.wake()
+
+    def open_replay(self, replay: Replay, at: int = 0) -> ReplayGame:
+        """Show a replay on the board, with its controls in front.
+
+        Args:
+            replay: The replay.
+            at: The step that it begins with.
+        """
+        game = ReplayGame(replay, at)
+        self.watch(game)
+        self.open_tab("Replays")
+        return game
+
+    def open_replay_of(self, ending: str) -> None:
+        """Show the newest replay of the session's run whose episode ended in this way."""
+        session = self.session
+        run_id = None if session is None else session.run_id
+        if session is None or run_id is None:
+            raise SessionError("No episode was trained yet. Press Start first.")
+        env_name, storage = session.config.env_name, session.storage
+
+        def load() -> Replay:
+            for listed in reversed(storage.list_replays(env_name, run_id)):
+                if listed["ending"] == ending:
+                    return storage.load_replay(env_name, run_id, listed["replay_id"])
+            words = ENDINGS[ending][0] if ending in ENDINGS else ending
+            raise SessionError(
+                f"No replay is kept yet of an episode that ended so: {words}. A run keeps its "
+                "best replays, the newest of each ending and some others; try again in a moment."
+            )
+
+        self.run = (slug(env_name), run_id)
+        self.work("opening the replay", load, self.open_replay)
 
     def look_inside(self, wanted: bool) -> None:
         """Say whether a view wants to know what the agent sees and thinks."""

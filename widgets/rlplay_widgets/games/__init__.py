@@ -2,5 +2,6 @@
 
 from rlplay_widgets.games.agent import AgentGame, Thinker
 from rlplay_widgets.games.person import PersonGame
+from rlplay_widgets.games.replay import ReplayGame
 
-__all__ = ["AgentGame", "PersonGame", "Thinker"]
+__all__ = ["AgentGame", "PersonGame", "ReplayGame", "Thinker"]
