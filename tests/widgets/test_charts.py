@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import rlplay_widgets.charts as charts
-from rlplay_widgets.charts import ScoreChart, metrics_of
+from rlplay_widgets.charts import ScoreChart, metrics_of, short_name
 from rlplay_widgets.desk import look_of
 from rlplay_widgets.scene import Frame
 from rlplay_widgets.theme import LIGHT
@@ -196,13 +195,27 @@ def test_a_change_leaves_a_mark_that_says_what_it_was(chart) -> None:
             "new": 0.0003,
         },
         {"steps": 400, "elapsed": 1, "field": "rewards.apple", "old": 1.0, "new": "2 * score"},
+        {"steps": 9, "elapsed": None, "field": "speed.moves_per_second", "old": 10.0, "new": None},
     ]
-    assert charts._changes(SimpleNamespace(changes=changes)) == [
+    session = StillSession()
+    session.monitor.publish(changes=tuple(changes))
+    chart.tick(session)
+    assert chart.widget.changes == [
         {
             "steps": 1_200_000,
             "elapsed": 9.5,
             "words": "learning rate 0.001 → 0.0003 at 1.2\u202fM steps",
         },
         {"steps": 400, "elapsed": 1, "words": "reward of apple 1 → 2 * score at 400 steps"},
+        {"steps": 9, "elapsed": None, "words": "pace 10 → full speed at 9 steps"},
     ]
-    assert len(charts._changes(SimpleNamespace(changes=changes * 100))) == charts._CHANGES
+    session.monitor.publish(changes=tuple(changes) * 100)
+    chart.tick(session)
+    assert len(chart.widget.changes) == charts._CHANGES
+
+
+def test_a_legend_names_a_run_by_its_title_or_by_the_end_of_its_id() -> None:
+    config = StillSession().config
+    assert short_name(config.replace(run_id="ppo-snake-20261124-133119-0d8c")) == "PPO 0d8c"
+    assert short_name(config.replace(run_id="my_run")) == "my_run"
+    assert short_name(config.replace(run_id="my_run", name="wide net")) == "wide net"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import traitlets as t
 
+from rlplay.config import RunConfig
 from rlplay.training.monitor import Snapshot
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets.desk import LOOKS, look_of
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.theme import count, number, static
 
-__all__ = ["Feed", "ScoreChart", "label_of", "metrics_of", "plot_script"]
+__all__ = ["Feed", "ScoreChart", "label_of", "metrics_of", "plot_script", "short_name"]
 
 #: Seconds between two messages, at the fastest.
 _EVERY = 0.25
@@ -26,6 +28,9 @@ _BYTES_PER_SECOND = 4_500
 _BYTES_AT_ONCE = 40_000
 #: Changes that leave a mark, the newest.
 _CHANGES = 100
+
+#: The end of an id that was not chosen by a person: date, time and four characters.
+_GIVEN_ID = re.compile(r"-\d{8}-\d{6}-(\w{4})$")
 
 #: Columns of the metrics that can be drawn: name and meaning. Others are drawn under their own
 #: names.
@@ -70,9 +75,16 @@ def metrics_of(columns: Iterable[str]) -> list[list[str]]:
     return [[name, label_of(name), METRICS.get(name, ("", ""))[1]] for name in known + others]
 
 
+def short_name(config: RunConfig) -> str:
+    """Name a run in a legend: by its title, or by its algorithm and the end of its id."""
+    run_id = config.run_id or "a new run"
+    end = _GIVEN_ID.search(run_id)
+    return config.name or (f"{config.algo.upper()} {end[1]}" if end else run_id)
+
+
 def plot_script(name: str) -> str:
     """Give the script of a chart, with the library that it is made with above it."""
-    return "\n".join(map(static, ("uPlot.iife.min.js", "plot.js", name)))
+    return "\n".join(map(static, ("uPlot.iife.min.js", "parts.js", "plot.js", name)))
 
 
 class Feed:
@@ -122,7 +134,7 @@ class ChartWidget(anywidget.AnyWidget):
     metric = t.Unicode("score").tag(sync=True)
     #: What can be drawn: name, label and meaning of each.
     metrics = t.List(metrics_of(())).tag(sync=True)
-    #: The sessions: key, name, look, and whether it is the one that is shown.
+    #: The sessions: key, name, run, look, and whether it is the one that is shown.
     lines = t.List().tag(sync=True)
     #: What was changed while the shown one trained: steps, elapsed and words of each.
     changes = t.List().tag(sync=True)
@@ -169,7 +181,8 @@ class ScoreChart:
             lines=[
                 {
                     "key": self._key(session),
-                    "name": session.config.name or session.run_id or "a new run",
+                    "name": short_name(session.config),
+                    "run": session.run_id or "",
                     "look": look_of(session),
                     "shown": session is frame.session,
                 }
@@ -251,24 +264,22 @@ def _changes(snapshot: Snapshot) -> list[dict[str, Any]]:
         {
             "steps": change["steps"],
             "elapsed": change["elapsed"],
-            "words": f"{_field(change['field'])} {_value(change['old'])} \N{RIGHTWARDS ARROW} "
-            f"{_value(change['new'])} at {_steps(change['steps'])} steps",
+            "words": f"{_change(change)} at {_steps(change['steps'])} steps",
         }
-        for change in getattr(snapshot, "changes", ())[-_CHANGES:]
+        for change in snapshot.changes[-_CHANGES:]
     ]
 
 
-def _field(field: str) -> str:
-    """A changed option for people: "learning rate", "reward of apple"."""
-    part, dot, name = field.partition(".")
-    words = (name if dot else part).replace("_", " ")
-    return f"reward of {words}" if part in ("rewards", "reward_config") else words
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "none"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _change(change: Mapping[str, Any]) -> str:
+    """A change for people: "learning rate 0.001 -> 0.0003"."""
+    part, _, name = change["field"].partition(".")
+    words = {"speed": "pace", "rewards": f"reward of {name}"}.get(part, name).replace("_", " ")
+    nothing = "full speed" if part == "speed" else "none"
+    values = [
+        nothing if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+        for value in (change["old"], change["new"])
+    ]
+    return f"{words} {values[0]} \N{RIGHTWARDS ARROW} {values[1]}"
 
 
 def _steps(steps: int) -> str:

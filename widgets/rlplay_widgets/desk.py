@@ -75,6 +75,7 @@ class Desk:
         self._game: Game | None = None
         self._pace: float | None = None
         self._tasks: list[str] = []
+        self._closing: list[Callable[[], None]] = []
         #: Opens a tab by its name; the Playground fills it in.
         self.open_tab: Callable[[str], None] = lambda name: None
 
@@ -281,6 +282,12 @@ class Desk:
         clerk.submit(all_of_it)
         self.wake()
 
+    def at_close(self, call: Callable[[], None]) -> None:
+        """Have something called when the Playground is closed, such as what ends a game."""
+        self._closing.append(call)
+
     def close(self) -> None:
         """Stop watching."""
         self.watch(None)
+        while self._closing:
+            self._closing.pop()()

@@ -26,15 +26,9 @@ function trailingMean(points) {
   return episodes ? sum / episodes : null;
 }
 
-function append(points, names, count, numbers) {
-  const row = (name) => {
-    const at = names.indexOf(name);
-    return at < 0 ? null : numbers.subarray(at * count, (at + 1) * count);
-  };
-  const [steps, elapsed, episodes, value, top] = ["steps", "elapsed", "episodes", "value", "top"].map(row);
-  const known = (x) => (x === undefined || Number.isNaN(x) ? null : x);
+function append(points, { steps, elapsed, episodes, value, top }) {
   let best = points.best.at(-1) ?? null;
-  for (let i = 0; i < count; i += 1) {
+  for (let i = 0; i < steps.length; i += 1) {
     const highest = top && (known(top[i]) ?? known(value[i]));
     best = best === null ? highest : Math.max(best, highest ?? best);
     points.steps.push(steps[i]);
@@ -44,10 +38,6 @@ function append(points, names, count, numbers) {
     points.best.push(best);
     points.mean.push(trailingMean(points));
   }
-}
-
-function written(value) {
-  return typeof value === "number" ? String(+value.toPrecision(4)) : String(value ?? "nothing");
 }
 
 function render({ model, el }) {
@@ -90,13 +80,14 @@ function render({ model, el }) {
   const layers = () => {
     const look = lookOf(shown()?.look ?? 1);
     return [
-      ...others().map(({ key, name, look: own }) => ({
-        id: key, key, row: "mean", words: name, hint: `Mean of run ${name}`,
+      ...others().map(({ key, name, run, look: own }) => ({
+        id: key, key, row: "mean", words: name, hint: `Mean of run ${run}`,
         stroke: lookOf(own), width: 1.75, dash: dashOf(own),
       })),
       ...drawn().map(({ name, words, hint: about, width, dash, alpha }) => ({
         id: name, key: shown()?.key, row: name, words, hint: about, width, dash, alpha,
-        stroke: name === "best" ? "--rlplay-quiet" : look, stepped: name === "best",
+        stroke: name === "best" ? "--rlplay-quiet" : look,
+        stepped: name === "best", quiet: name === "value",
       })),
     ];
   };
@@ -107,15 +98,16 @@ function render({ model, el }) {
       const points = held.get(key) ?? noPoints();
       const across = points[model.get("axis")];
       const index = at === null ? across.length - 1 : nearest(across, at);
-      value.textContent = row === "value" ? "" : figure(points[row][index]);
+      value.textContent = figure(points[row][index]);
     }
   };
 
-  const place_marks = (u) => {
+  const placeMarks = (u) => {
     const wide = u.over.clientWidth;
     const groups = [];
     for (const change of model.get("changes")) {
-      const x = u.valToPos(change[model.get("axis")], "x");
+      const at = change[model.get("axis")];
+      const x = at === null ? -1 : u.valToPos(at, "x");
       if (x < 0 || x > wide) continue;
       const last = groups.at(-1);
       if (last && x - last.x < MARK) last.words.push(change.words);
@@ -145,24 +137,9 @@ function render({ model, el }) {
   const build = () => {
     plot?.destroy();
     plot = null;
-    legend.replaceChildren();
     const order = layers();
-    entries = order.map((layer, i) => {
-      const button = make("button");
-      const value = make("b");
-      const words = make("span", "", layer.words);
-      button.type = "button";
-      button.title = `${layer.hint}; click to hide or show`;
-      button.setAttribute("aria-pressed", String(!hidden.has(layer.id)));
-      button.append(swatch(layer), words);
-      if (layer.row !== "value") button.append(value);
-      else button.classList.add("rlplay-legend-points");
-      button.onclick = () => {
-        const show = hidden.delete(layer.id) || !hidden.add(layer.id);
-        button.setAttribute("aria-pressed", String(show));
-        plot?.chart.setSeries(i + 1, { show });
-      };
-      return { ...layer, button, value };
+    entries = fillLegend(legend, order, hidden, ({ id }, show) => {
+      plot?.chart.setSeries(order.findIndex((layer) => layer.id === id) + 1, { show });
     });
     // What is shown comes first, its mean before all; the others follow.
     const count = others().length;
@@ -194,7 +171,7 @@ function render({ model, el }) {
         across: () => model.get("axis"),
         floor: scored,
         onCursor: say,
-        onDraw: place_marks,
+        onDraw: placeMarks,
         series: entries.map(({ id, stroke, width, dash, alpha, stepped }) => ({
           stroke, width, dash, alpha,
           paths: stepped && uPlot.paths.stepped({ align: 1 }),
@@ -220,9 +197,7 @@ function render({ model, el }) {
     if (content.metric !== model.get("metric")) return;
     content.parts.forEach(({ key, reset, rows, count }, i) => {
       if (reset || !held.has(key)) held.set(key, noPoints());
-      const view = buffers[i];
-      const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-      append(held.get(key), rows, count, new Float32Array(bytes));
+      append(held.get(key), rowsOf(buffers[i], rows, count));
     });
     soon();
   };

@@ -1,47 +1,16 @@
-// What all charts share: how numbers are written, lines told apart, axes and marks drawn. uPlot
-// stands above this file, as published.
+// What all charts share: how lines are told apart, and axes drawn. uPlot stands above this file, as
+// published, and parts.js.
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", sans-serif';
-
-function short(value) {
-  const units = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
-  for (const [size, unit] of units) {
-    if (Math.abs(value) >= size) return `${+(value / size).toPrecision(3)}\u202f${unit}`;
-  }
-  return Math.abs(value) < 1e-3 && value !== 0 ? value.toExponential(1) : String(+value.toPrecision(3));
-}
-
-// A value in a legend: as wide whatever it is, so that nothing moves.
-function figure(value) {
-  if (value === null || value === undefined) return "";
-  const size = Math.abs(value);
-  if (size >= 1e4) return short(value);
-  if (size >= 10) return value.toFixed(1);
-  return size && size < 0.01 ? value.toExponential(1) : value.toFixed(size < 1 ? 3 : 2);
-}
-
-function clock(seconds) {
-  const minutes = Math.floor(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  const two = (number) => String(number).padStart(2, "0");
-  if (hours) return `${hours}\u202fh\u202f${two(minutes % 60)}`;
-  return minutes ? `${minutes}:${two(Math.floor(seconds % 60))}` : `${+seconds.toPrecision(3)} s`;
-}
 
 // What stands below a curve, and how its numbers are written.
 const ACROSS = { steps: ["steps", short], elapsed: ["time", clock] };
 
-function make(tag, name = "", words = "") {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  element.textContent = words;
-  return element;
-}
-
 // Runs are told apart by colour and by dashes; the looks are numbered from 1.
 const DASHES = [[], [8, 4], [2, 3], [12, 3, 2, 3], [5, 2], [16, 5]];
-const dashOf = (look) => DASHES[(look - 1) % DASHES.length];
 const lookOf = (look) => `--rlplay-look-${(look - 1) % DASHES.length + 1}`;
+// Whoever comes after the last colour has the first one again, with other dashes.
+const dashOf = (look) => DASHES[(look - 1 + Math.floor((look - 1) / DASHES.length)) % DASHES.length];
 
 // A piece of a line, as the chart draws it.
 function swatch({ stroke, width, dash = [], alpha = 1 }) {
@@ -74,43 +43,36 @@ function nearest(row, value) {
   return low > 0 && value - row[low - 1] < row[low] - value ? low - 1 : high < 0 ? -1 : low;
 }
 
-// One of a few words, of which one is pressed.
-function toggle(label, choices, choose) {
-  const group = make("div", "rlplay-toggle");
-  group.setAttribute("role", "group");
-  group.setAttribute("aria-label", label);
-  const buttons = choices.map(([value, words]) => {
-    const button = make("button", "", words);
-    button.type = "button";
-    button.onclick = () => choose(value);
-    group.append(button);
-    return [value, button];
-  });
-  const press = (chosen) => {
-    for (const [value, button] of buttons) button.setAttribute("aria-pressed", String(value === chosen));
-  };
-  return { group, press };
+// The points of a message: of each row that it names, so many 32-bit numbers.
+function rowsOf(buffer, names, count) {
+  const bytes = buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength);
+  const numbers = new Float32Array(bytes);
+  return Object.fromEntries(
+    names.map((name, i) => [name, numbers.subarray(i * count, (i + 1) * count)]),
+  );
 }
 
-// A list to choose from that is filled again only when the choices change.
-function chooser(label, choose) {
-  const select = make("select", "rlplay-chooser");
-  select.setAttribute("aria-label", label);
-  select.onchange = () => choose(select.value);
-  let known = "";
-  const offer = (choices, chosen) => {
-    if (known !== (known = JSON.stringify(choices))) {
-      select.replaceChildren(...choices.map(([value, words, about]) => {
-        const option = make("option", "", words);
-        option.value = value;
-        option.title = about ?? "";
-        return option;
-      }));
-    }
-    if (select.value !== chosen) select.value = chosen;
-    select.title = choices.find(([value]) => value === chosen)?.[2] ?? "";
-  };
-  return { select, offer };
+// A number that came as NaN is one that there is not.
+const known = (x) => (x === undefined || Number.isNaN(x) ? null : x);
+
+// A button for each line, which hides and shows it; it says the value under the cursor.
+function fillLegend(legend, layers, hidden, show) {
+  legend.replaceChildren();
+  return layers.map((layer) => {
+    const button = make("button", layer.quiet ? "rlplay-legend-quiet" : "");
+    const value = make("b");
+    button.type = "button";
+    button.title = `${layer.hint}; click to hide or show`;
+    button.setAttribute("aria-pressed", String(!hidden.has(layer.id)));
+    button.append(swatch(layer), make("span", "", layer.words));
+    if (!layer.quiet) button.append(value);
+    button.onclick = () => {
+      const on = hidden.delete(layer.id) || !hidden.add(layer.id);
+      button.setAttribute("aria-pressed", String(on));
+      show(layer, on);
+    };
+    return { ...layer, button, value };
+  });
 }
 
 // A uPlot that fills its place, follows the theme, can be looked at closely, and keeps its zoom.
