@@ -297,6 +297,7 @@ class CurvesView:
             if curve is not None:
                 lines.append(line)
                 curves[line["key"]] = curve
+        names = _names(configs)
         inside = {key for keys in grouped for key in keys}
         for key, config in configs.items():
             if key in inside:
@@ -305,7 +306,7 @@ class CurvesView:
                 {
                     "key": key,
                     "kind": "run",
-                    "name": short_name(config),
+                    "name": names[key],
                     "look": self._looks.get(key, 1),
                     "about": f"Run {config.run_id}",
                 }
@@ -411,6 +412,7 @@ class CurvesView:
         Args:
             kind: "png", "svg" or "pdf".
         """
+        self._saved = "Drawing the figure \N{HORIZONTAL ELLIPSIS}"
 
         def say(path: Path) -> None:
             self._saved = f"Saved as {path}"
@@ -617,6 +619,21 @@ def _key(run: tuple[str, str]) -> str:
 def _place(key: str) -> tuple[str, str]:
     environment, _, run_id = key.partition("/")
     return environment, run_id
+
+
+def _names(configs: dict[str, RunConfig]) -> dict[str, str]:
+    """Name runs in a legend; those that share a name are told apart by seed, or by id."""
+    short = {key: short_name(config) for key, config in configs.items()}
+    names = {}
+    for key, name in short.items():
+        alike = [configs[other] for other, shared in short.items() if shared == name]
+        if len(alike) > 1:
+            seeds = {config.seed for config in alike}
+            own = configs[key]
+            end = f"seed {own.seed}" if len(seeds) == len(alike) else str(own.run_id)[-4:]
+            name = f"{name}, {end}"
+        names[key] = name
+    return names
 
 
 def _smooth(metrics: Metrics, wish: _Wish) -> npt.NDArray[np.float64]:

@@ -121,8 +121,12 @@ function render({ model, el }) {
         mark.type = "button";
         mark.onpointerenter = mark.onfocus = () => {
           tip.textContent = mark.getAttribute("aria-label");
-          tip.style.left = `${Math.min(Math.max(mark.offsetLeft, 90), wide - 90)}px`;
-          marks.after(tip);
+          box.append(tip);
+          const from = u.over.getBoundingClientRect().left - box.getBoundingClientRect().left;
+          const spare = box.clientWidth - tip.offsetWidth;
+          const left = from + mark.offsetLeft + mark.offsetWidth / 2 - tip.offsetWidth / 2;
+          tip.style.left = `${Math.min(Math.max(left, 0), spare)}px`;
+          tip.style.top = `${place.offsetTop + 18}px`;
         };
         mark.onpointerleave = mark.onblur = () => tip.remove();
         marks.append(mark);

@@ -54,7 +54,9 @@ function render({ model, el }) {
   place.append(hint);
   const saving = make("span", "rlplay-saving");
   saving.append(format, save);
-  bar.append(metric.select, axis.group, smoothing, raw.label, grouped.label, saving);
+  const more = make("div", "rlplay-compare-more");
+  more.append(raw.label, grouped.label, saving);
+  bar.append(metric.select, axis.group, smoothing, more);
   box.append(bar, legend, place, note);
   el.append(box);
 

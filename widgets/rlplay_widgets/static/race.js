@@ -27,16 +27,17 @@ function render({ model, el }) {
   pacing.append(pace, rate);
 
   const seed = make("input", "rlplay-race-seed");
-  const seeding = make("label", "", "First seed ");
+  const seeding = make("label", "", "Seed ");
   Object.assign(seed, { type: "number", min: 0, max: 2 ** 31 - 1, step: 1 });
-  seed.title = "The same seed gives the same episodes; another one begins the race anew";
+  seed.title = "Of the first episode. The same seed gives the same episodes; another one begins the race anew";
   const begin = () => {
     if (seed.validity.valid && seed.value !== "") model.send({ kind: "begin", seed: Number(seed.value) });
   };
   seed.onchange = begin;
   seed.onkeydown = (event) => event.stopPropagation();
   seeding.append(seed);
-  const again = button("Start over", "Begin the race anew, with this seed", begin);
+  const again = button("↻", "Begin the race anew, with this seed", begin);
+  again.setAttribute("aria-label", again.title);
   const less = button("–", "One agent less", () => model.send({ kind: "lanes", count: model.get("lanes").length - 1 }));
   const more = button("+", "One agent more", () => model.send({ kind: "lanes", count: model.get("lanes").length + 1 }));
   less.setAttribute("aria-label", less.title);
