@@ -91,6 +91,7 @@ class Desk:
             weakref.WeakKeyDictionary()
         )
         self._tasks: list[str] = []
+        self._closing: list[Callable[[], None]] = []
         #: Opens a tab by its name, and names the one in front; the Playground fills both in.
         self.open_tab: Callable[[str], None] = lambda name: None
         self.chosen_tab: Callable[[], str] = lambda: ""
@@ -348,6 +349,12 @@ class Desk:
         clerk.submit(all_of_it)
         self.wake()
 
+    def at_close(self, call: Callable[[], None]) -> None:
+        """Have something called when the Playground is closed, such as what ends a game."""
+        self._closing.append(call)
+
     def close(self) -> None:
         """Stop watching."""
         self.watch(None)
+        while self._closing:
+            self._closing.pop()()

@@ -9,6 +9,7 @@ from rlplay_widgets.panels.device import DevicePanel
 from rlplay_widgets.panels.inside import InsidePanel
 from rlplay_widgets.panels.network import NetworkPanel
 from rlplay_widgets.panels.learning import LearningPanel
+from rlplay_widgets.panels.compare import ComparePanel
 from rlplay_widgets.panels.train import TrainPanel
 from rlplay_widgets.panels.world import WorldPanel
 
@@ -22,4 +23,5 @@ PANELS: dict[str, Callable[..., Any]] = {
     "Inside": InsidePanel,
     "World": WorldPanel,
     "Learning": LearningPanel,
+    "Compare": ComparePanel,
 }
