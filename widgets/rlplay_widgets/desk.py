@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from rlplay.agents import get_agent_spec
@@ -16,7 +17,7 @@ from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
-from rlplay_widgets.games import ReplayGame
+from rlplay_widgets.games import AgentGame, LiveWeights, ReplayGame, Thinker
 from rlplay_widgets.library import Library, SavedRun
 from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
@@ -86,6 +87,11 @@ class Desk:
         self._storage = storage
         self._lock = threading.RLock()
         self._game: Game | None = None
+        self._thinker: Thinker | None = None
+        # What the board showed of a training: the session, its board, the thoughts about it.
+        self._sight: tuple[Any, ...] = (None, None, None)
+        self._version = 0
+        self._last = Shown()  # the picture that was shown last
         self._pace: float | None = None
         self._drafts: weakref.WeakKeyDictionary[TrainingSession, RunConfig] = (
             weakref.WeakKeyDictionary()
@@ -139,8 +145,7 @@ class Desk:
             own = session.config.replace(run_id=None)
             self.draft.adopt(self._drafts.get(session, own))
             self._pace = session.snapshot().moves_per_second
-            self.watch(None)
-            self.scene.show(session)
+            self._show(session)
 
     def adopt(self, config: RunConfig) -> None:
         """Take another config into the draft, and into the session what can change live there."""
@@ -208,8 +213,7 @@ class Desk:
             session.set_speed(self._pace)
             session.start()
             _started.append(session)
-            self.watch(None)
-            self.scene.show(session)
+            self._show(session)
             return session
 
     def _prepared(self) -> TrainingSession | None:
@@ -219,6 +223,20 @@ class Desk:
             return None
         same = session.config.replace(run_id=None) == self.draft.config
         return session if same else None
+
+    def _show(self, session: TrainingSession) -> None:
+        """Show a session, with its training board; who watched weights watches this one's."""
+        before, game = self.session, self._game
+        self.scene.show(session)
+        if (
+            isinstance(game, AgentGame)
+            and isinstance(game.source, LiveWeights)
+            and game.source.session is before
+            and before is not session
+        ):
+            self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
+        elif before is not session:
+            self.watch(None)
 
     @property
     def pace(self) -> float | None:
@@ -246,6 +264,8 @@ class Desk:
     def watch(self, game: Game | None) -> None:
         """Show a game on the board; None shows the training board again."""
         with self._lock:
+            if game is not None and game is self._game:
+                return
             old, self._game = self._game, game
             if old is not None:
                 self.player.remove(old)
@@ -288,21 +308,43 @@ class Desk:
         self.run = (slug(env_name), run_id)
         self.work("opening the replay", load, self.open_replay)
 
+    def press(self, key: str) -> None:
+        """Hand a key to the game that is shown; see `Game.press`."""
+        game = self._game
+        if game is not None:
+            game.press(key)
+            self.player.wake()
+            self.wake()
+
     def look_inside(self, wanted: bool) -> None:
         """Say whether a view wants to know what the agent sees and thinks."""
         self.looking_inside = wanted
         if self._game is not None:
             self._game.thinking = wanted
+        self.player.wake()
+        self.wake()
 
     def shown(self, frame: Frame) -> Shown:
-        """Give what the board shows now."""
+        """Give what the board shows now; the painter's alone."""
+        session = frame.session
+        thinker = self._think_about(session)
         game = self._game
         if game is not None:
-            return game.shown()
-        snapshot = frame.snapshot
-        session = frame.session
+            shown = game.shown()
+            if shown.state is None and not shown.problem:
+                # The picture stays until the first board of the game is there.
+                return replace(self._last, words=shown.words or "one moment", step=0, score=0.0)
+            self._last = replace(shown, ending=None, observation=None, thoughts=None)
+            return shown
+        snapshot, thoughts = frame.snapshot, None
+        if thinker is not None and (thought := thinker.look()) is not None:
+            snapshot, thoughts = thought
+        sight = (session, snapshot.board_version, thoughts)
+        if any(new is not old for new, old in zip(sight, self._sight, strict=True)):
+            self._sight = sight
+            self._version += 1
         last = snapshot.last_episodes[-1]["ending"] if snapshot.last_episodes else None
-        return Shown(
+        shown = Shown(
             env_name=snapshot.env_name or self.draft.config.env_name,
             state=snapshot.game_state,
             words="training",
@@ -310,8 +352,26 @@ class Desk:
             ending=last if snapshot.state in ("finished", "failed") else None,
             env_config=session.config.env_config if session is not None else {},
             observation=snapshot.observation,
-            version=snapshot.board_version,
+            thoughts=thoughts,
+            version=self._version,
         )
+        self._last = replace(shown, ending=None, observation=None, thoughts=None)
+        return shown
+
+    def _think_about(self, session: TrainingSession | None) -> Thinker | None:
+        """Have somebody think about the training board, while a view looks inside and sees it."""
+        wanted = session if self.looking_inside and self._game is None else None
+        with self._lock:
+            thinker = self._thinker
+            if thinker is not None and thinker.session is wanted:
+                return thinker
+            if thinker is not None:
+                self.player.remove(thinker)
+            self._thinker = None if wanted is None else Thinker(wanted)
+            if self._thinker is not None:
+                self._thinker.on_move = self.wake
+                self.player.add(self._thinker)
+            return self._thinker
 
     # What takes long -----------------------------------------------------------------------------
 
@@ -321,7 +381,12 @@ class Desk:
         return tuple(self._tasks)
 
     def work(
-        self, what: str, job: Callable[[], ResultT], then: Callable[[ResultT], None] | None = None
+        self,
+        what: str,
+        job: Callable[[], ResultT],
+        then: Callable[[ResultT], None] | None = None,
+        *,
+        quiet: bool = False,
     ) -> None:
         """Have something done that takes long; what it raises is shown as a click's error is.
 
@@ -329,6 +394,7 @@ class Desk:
             what: In words: "exporting the run".
             job: Runs in the clerk's thread.
             then: Called there with the result.
+            quiet: Whether it is no task that a person has to know of.
         """
 
         def do() -> None:
@@ -342,10 +408,12 @@ class Desk:
             try:
                 safe()
             finally:
-                self._tasks.remove(what)
+                if not quiet:
+                    self._tasks.remove(what)
                 self.wake()
 
-        self._tasks.append(what)
+        if not quiet:
+            self._tasks.append(what)
         clerk.submit(all_of_it)
         self.wake()
 
@@ -356,5 +424,7 @@ class Desk:
     def close(self) -> None:
         """Stop watching."""
         self.watch(None)
+        self.looking_inside = False
+        self._think_about(None)
         while self._closing:
             self._closing.pop()()

@@ -169,9 +169,7 @@ def _option(name: str, declared: FieldInfo, choices: Sequence[tuple[str, Any]] |
         whole = kinds == {int}
         bounds = _Bounds.of(declared, whole)
         scale = None if nullable else bounds.scale(declared.default, whole)
-        return Option(
-            **option, kind="number", whole=whole, range=bounds.say(unit), scale=scale
-        )
+        return Option(**option, kind="number", whole=whole, range=bounds.say(unit), scale=scale)
     return Option(**option, kind="text" if kinds == {str} else "json", range=unit)
 
 
@@ -216,7 +214,9 @@ class _Bounds:
                     found["above" if side == "low" else "below"] = excludes
         if whole:  # the whole numbers next to what is not allowed are
             found["low"] = found.get("low") + 1 if found.pop("above", False) else found.get("low")
-            found["high"] = found.get("high") - 1 if found.pop("below", False) else found.get("high")
+            found["high"] = (
+                found.get("high") - 1 if found.pop("below", False) else found.get("high")
+            )
         return cls(**found)
 
     def say(self, unit: str) -> str:

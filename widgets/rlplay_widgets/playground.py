@@ -19,10 +19,12 @@ from rlplay.errors import ConfigError, RunNotFound, SessionError
 from rlplay.storage import get_storage_manager
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets.board import Board, Picture
+from rlplay_widgets.caption import Caption
 from rlplay_widgets.charts import ScoreChart
 from rlplay_widgets.code import code_for
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.games import AgentGame
+from rlplay_widgets.keys import Keys
 from rlplay_widgets.lesson import LessonPreset, load_lesson
 from rlplay_widgets.overlays import Overlay
 from rlplay_widgets.painter import get_painter
@@ -140,6 +142,8 @@ class Playground:
             on_change=lambda: self.board.repaint(),
         )
         self.board = Board(partial(preview, self.desk), self._draw_over)
+        self.keys = Keys(self.desk)
+        self.caption = Caption(self.desk, partial(preview, self.desk))
         self.numbers = NumbersPanel()
         self.curve = ScoreChart(self._painter.wake)
         names = (self.lesson.tabs if self.lesson is not None else []) or list(PANELS)
@@ -161,11 +165,13 @@ class Playground:
     def _views(self) -> Iterator[View]:
         """What is painted, one after the other; of the tabs the one in front."""
         yield from (self.controls, self.controls.sessions, self.controls.code)
-        yield from (self.overlay, self.board, self.numbers, self.curve, self.tabs, self.tabs.front)
+        yield from (self.overlay, self.board, self.keys, self.caption)
+        yield from (self.numbers, self.curve, self.tabs, self.tabs.front)
 
     def _arrange(self) -> ipw.VBox:
         """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""
-        watch = ipw.VBox([self.board.widget])
+        self.board.widget.children += (self.keys.widget,)
+        watch = ipw.VBox([self.board.widget, self.caption.widget])
         places = {
             "watch": watch,
             "curve": self.curve.widget,

@@ -269,6 +269,4 @@ def draw_preview(desk: Desk, frame: Frame, shown: Shown, picture: Picture) -> No
 
 def _shows_window(desk: Desk, frame: Frame) -> bool:
     """Whether somebody edits what is seen, and nothing plays."""
-    return (
-        desk.chosen_tab() == "World" and desk.game is None and frame.snapshot.state not in LIVE
-    )
+    return desk.chosen_tab() == "World" and desk.game is None and frame.snapshot.state not in LIVE

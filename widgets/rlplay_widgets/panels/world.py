@@ -98,9 +98,7 @@ class WorldPanel:
             title="What each input is", columns=["Block", "Inputs", "Meaning", "Range"]
         )
         self.inputs.on_msg(safely(self._unfold))
-        self.rewards = Form(
-            desk, spec.reward_model, ("reward_config",), rows=True, title="Rewards"
-        )
+        self.rewards = Form(desk, spec.reward_model, ("reward_config",), rows=True, title="Rewards")
         self.worth = ipw.HTML()
         self.worth.add_class("rlplay-about")
         self.variables = ListingWidget(
