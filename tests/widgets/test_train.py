@@ -192,12 +192,7 @@ def test_callbacks_return_at_once_and_set_no_trait(painter, small) -> None:
     panel = Playground(small)
     painter.tick()
     changes: list[str] = []
-    for control in (
-        panel.controls.start,
-        panel.controls.pause,
-        panel.controls.stop,
-        panel.controls.status,
-    ):
+    for control in (panel.controls.start, panel.controls.pause, panel.controls.stop, panel.controls.status):
         control.observe(lambda change: changes.append(change["name"]))
     began = time.monotonic()
     clicker = threading.Thread(target=panel.controls.start.click)
