@@ -93,6 +93,7 @@ class SessionScene:
         self._fresh = True
         self._problems: dict[str, Problem] = {}
         self._painted_at = float("-inf")
+        self._painting: int | None = None
 
     @property
     def session(self) -> TrainingSession | None:
@@ -139,6 +140,17 @@ class SessionScene:
 
         return wrapped
 
+    def wished(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """Wrap what observes a control: what the painter sets there is nobody's wish."""
+        safe = self.safely(callback)
+
+        @functools.wraps(callback)
+        def wrapped(*args: Any) -> None:
+            if self._painting != threading.get_ident():
+                safe(*args)
+
+        return wrapped
+
     def paint(self, now: float) -> float:
         """Paint the views; the painter calls this.
 
@@ -167,7 +179,11 @@ class SessionScene:
         palette = DARK if sight.dark else LIGHT
         crowded = sight.full() and not slow
         frame = Frame(now, session, snapshot, palette, fresh, crowded, self.problems)
-        pictures = [self._paint_view(view, frame) for view in self.views()]
+        self._painting = threading.get_ident()
+        try:
+            pictures = [self._paint_view(view, frame) for view in self.views()]
+        finally:
+            self._painting = None
         if any(pictures):
             sight.frame_sent(now)
         if slow:

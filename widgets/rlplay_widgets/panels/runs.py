@@ -81,7 +81,6 @@ class RunsPanel:
         self._state = ""
         self._wanted: SavedRun | None = None  # to be selected once it is listed
         self._notes: tuple[SavedRun, str] | None = None
-        self._painted_name = self._painted_notes = ""
         scene = desk.scene
         self.table = Table(
             _COLUMNS,
@@ -131,8 +130,8 @@ class RunsPanel:
             disabled=True,
             rows=1,
         )
-        self.name.observe(scene.safely(lambda change: self.rename(change["new"])), names="value")
-        self.notes.observe(scene.safely(lambda change: self.note(change["new"])), names="value")
+        self.name.observe(scene.wished(lambda change: self.rename(change["new"])), names="value")
+        self.notes.observe(scene.wished(lambda change: self.note(change["new"])), names="value")
         self.about = ipw.HTML()
         label = ipw.Label("Add a sample:")
         tools = ipw.HBox([label, *self.samples.values(), self.upload.widget])
@@ -314,8 +313,6 @@ class RunsPanel:
 
     def rename(self, name: str) -> None:
         """Give the selected run another name."""
-        if name == self._painted_name:
-            return
         run, _ = self._one()
 
         def write() -> None:
@@ -326,8 +323,6 @@ class RunsPanel:
 
     def note(self, notes: str) -> None:
         """Keep notes with the selected run."""
-        if notes == self._painted_notes:
-            return
         run, _ = self._one()
 
         def write() -> None:
@@ -415,10 +410,10 @@ class RunsPanel:
             assign(button, disabled=not allowed)
         usable = listed is not None and state != "broken"
         known = self._notes if self._notes is not None and self._notes[0] == run else None
-        self._painted_name = str((listed or {}).get("name") or "")
-        self._painted_notes = known[1] if known is not None and usable else ""
-        assign(self.name, disabled=not usable, value=self._painted_name)
-        assign(self.notes, disabled=not usable or known is None, value=self._painted_notes)
+        name = str((listed or {}).get("name") or "")
+        notes = known[1] if known is not None and usable else ""
+        assign(self.name, disabled=not usable, value=name)
+        assign(self.notes, disabled=not usable or known is None, value=notes)
         root = self._desk.storage.base_dir
         about = f'Library <code class="rlplay-path">{escape(root)}</code>'
         if self._library.problem:
