@@ -87,7 +87,7 @@ class UnknownAlgorithm(UnknownName):
 
 
 class UnknownPreset(UnknownName):
-    """The algorithm has no preset of this name for this environment."""
+    """No preset of this name: of an algorithm for an environment, or kept by a person."""
 
 
 class DeviceError(RlplayError, RuntimeError):

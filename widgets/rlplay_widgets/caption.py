@@ -65,14 +65,15 @@ class Caption:
         if now == self._before and frame.now < self._next and not frame.fresh:
             return False
         self._before, self._next = now, frame.now + _EVERY
-        assign(self.widget, line=_line(game, shown), pad=_pad(game))
+        known = game is not None or frame.session is not None
+        assign(self.widget, line=_line(game, shown, known), pad=_pad(game))
         return False
 
 
-def _line(game: Game | None, shown: Shown) -> dict[str, str]:
-    """The line's words."""
+def _line(game: Game | None, shown: Shown, known: bool) -> dict[str, str]:
+    """The line's words; an example has no numbers."""
     numbers = []
-    if shown.state is not None:
+    if shown.state is not None and known:
         if game is not None:
             numbers.append(f"step {number(shown.step)}")
         digits = 0 if float(shown.score).is_integer() else 2
@@ -95,8 +96,8 @@ def _pad(game: Game | None) -> dict[str, Any]:
         return {}
     if game.ended:
         go = "Next game"
-    elif game.paced:
-        go = "Pause" if game.playing else "Go"
+    elif game.paced and game.begun:
+        go = "Pause" if game.playing else "Go on"
     else:
         go = ""
     return {"arrows": game.steers, "actions": [] if game.steers else list(game.actions), "go": go}

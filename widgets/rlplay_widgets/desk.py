@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from rlplay.agents import get_agent_spec
@@ -77,6 +78,7 @@ class Desk:
         # What the board showed of a training: the session, its board, the thoughts about it.
         self._sight: tuple[Any, ...] = (None, None, None)
         self._version = 0
+        self._last = Shown()  # the picture that was shown last
         self._pace: float | None = None
         self._tasks: list[str] = []
         #: Opens a tab by its name; the Playground fills it in.
@@ -272,7 +274,12 @@ class Desk:
         thinker = self._think_about(session)
         game = self._game
         if game is not None:
-            return game.shown()
+            shown = game.shown()
+            if shown.state is None and not shown.problem:
+                # The picture stays until the first board of the game is there.
+                return replace(self._last, words=shown.words or "one moment", step=0, score=0.0)
+            self._last = replace(shown, ending=None, observation=None, thoughts=None)
+            return shown
         snapshot, thoughts = frame.snapshot, None
         if thinker is not None and (thought := thinker.look()) is not None:
             snapshot, thoughts = thought
@@ -281,7 +288,7 @@ class Desk:
             self._sight = sight
             self._version += 1
         last = snapshot.last_episodes[-1]["ending"] if snapshot.last_episodes else None
-        return Shown(
+        shown = Shown(
             env_name=snapshot.env_name or self.draft.config.env_name,
             state=snapshot.game_state,
             words="training",
@@ -292,6 +299,8 @@ class Desk:
             thoughts=thoughts,
             version=self._version,
         )
+        self._last = replace(shown, ending=None, observation=None, thoughts=None)
+        return shown
 
     def _think_about(self, session: TrainingSession | None) -> Thinker | None:
         """Have somebody think about the training board, while a view looks inside and sees it."""

@@ -120,11 +120,14 @@ class SavedWeights:
 
     def __init__(self, storage: StorageManager, env_name: str, run_id: str) -> None:
         self.storage, self.env_name, self.run_id = storage, env_name, run_id
+        self._title = run_id
         self._taken = False
 
     def config(self) -> RunConfig:
         """Read the run's config."""
-        return self.storage.load_config(self.env_name, self.run_id)
+        config = self.storage.load_config(self.env_name, self.run_id)
+        self._title = config.name or self.run_id
+        return config
 
     def take(self) -> Weights | None:
         """Read the weights, once."""
@@ -137,7 +140,7 @@ class SavedWeights:
 
     def words(self, steps: int) -> str:
         """Name the run."""
-        return f"run {self.run_id} after {count(steps)} steps"
+        return f"{self._title} at {count(steps)} steps"
 
 
 class SnapshotWeights:
@@ -349,8 +352,10 @@ class AgentGame(Game):
             self._new = False
             first = episode is None
             seed = self._seeds.seed if first else self._seeds.next()
-            before = self._before if first else ()
-            self._episode = Episode(self._config, self._env, seed, before)
+            if not first and self._before:
+                # Taking over was the first episode; from here on it plays as any agent does.
+                self._before, self._words = (), None
+            self._episode = Episode(self._config, self._env, seed, self._before)
         else:
             observations = episode.observation[None]
             episode.step(int(agent.select_action(observations, training=not self._greedy)[0]))

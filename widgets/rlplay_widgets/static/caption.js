@@ -23,7 +23,7 @@ function button(text, label, press) {
   made.onmousedown = (event) => {
     // The focus goes to the board, where the keys do the same.
     event.preventDefault();
-    made.closest(".rlplay-watch")?.querySelector(".rlplay-board")?.focus({ preventScroll: true });
+    made.closest(".rlplay-place-watch")?.querySelector(".rlplay-board")?.focus({ preventScroll: true });
   };
   made.onclick = (event) => { if (event.detail === 0) press(); };
   return made;
@@ -53,7 +53,7 @@ function render({ model, el }) {
   pad.setAttribute("role", "group");
   pad.setAttribute("aria-label", "Play");
   pad.dataset.lmSuppressShortcuts = "true"; // Enter and space press a button, and no more
-  root.append(line, problem, pad, hint);
+  root.append(line, problem, pad);
 
   const speak = () => {
     const said = model.get("line");
@@ -91,7 +91,7 @@ function render({ model, el }) {
       (wanted.actions ?? []).forEach((name, action) => {
         pad.append(button(name, name, () => model.send({ kind: "act", action })));
       });
-      pad.append(go);
+      pad.append(go, hint);
     }
     write(go, wanted.go ?? "");
     go.setAttribute("aria-label", wanted.go ?? "");

@@ -54,7 +54,7 @@ function take(board, model) {
   };
   // Who looks elsewhere does not steer: the same as Escape. The pad below the board is not elsewhere.
   const onLeave = (event) => {
-    const near = board.closest(".rlplay-watch") ?? board;
+    const near = board.closest(".rlplay-place-watch") ?? board;
     if (model.get("active") && !near.contains(event.relatedTarget)) press("escape");
   };
   const onMessage = (message) => {
