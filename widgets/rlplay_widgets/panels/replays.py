@@ -194,10 +194,11 @@ class ReplaysPanel:
                 game.step(1)
             case {"kind": "play"}:
                 game.press("space")
+                self._desk.wake()
             case {"kind": "rate", "rate": int() | float() as rate} if rate in RATES:
                 game.rate = float(rate)
+                self._desk.wake()
         self._desk.player.wake()
-        self._desk.wake()
 
     def _again(self, game: ReplayGame) -> ReplayGame:
         """Make a game that goes on where one stands that was taken from the board."""
@@ -356,7 +357,7 @@ class ReplaysPanel:
             run = self._run
             clerk.submit(lambda: self._list(run))
         self.table.paint(frame.now)
-        self.receipt.paint(frame.now)
+        self.receipt.paint(frame.now, self._desk.tasks)
         self._paint_bar()
         self._paint_choices(frame)
         return False

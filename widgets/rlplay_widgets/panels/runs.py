@@ -42,11 +42,11 @@ _COLUMNS = (
     Column("Name", width="minmax(90px, 1fr)", hint="The name of the run, or its id"),
     Column("Algo", width="34px", hint="The algorithm"),
     Column("World", width="46px", hint="The environment", least=640),
-    Column("Episodes", "count", "58px", "Episodes that it has trained"),
+    Column("Episodes", "count", "62px", "Episodes that it has trained"),
     Column("Steps", "count", "46px", "Environment steps that it has trained", least=680),
     Column("Best", "number", "34px", "Highest score of an episode"),
     Column("Mean", "number", "40px", "Mean score over its last metrics lines", digits=1),
-    Column("When", "when", "72px", "When it was made"),
+    Column("When", "when", "80px", "When it was made"),
     Column("Size", "size", "50px", "All of its files"),
     Column("State", "tag", "76px", "What can be done with it", tags=_STATES),
 )
@@ -192,7 +192,7 @@ class RunsPanel:
 
         def start(session: TrainingSession) -> None:
             desk.start(session)
-            desk.select(session)
+            desk.draft.adopt(session.config.replace(run_id=None))
             self.receipt.say(f"{title(listed)} goes on.")
             self._library.refresh()
 
@@ -386,7 +386,7 @@ class RunsPanel:
             self.table.select("/".join(wanted))
         self.table.paint(frame.now)
         self.upload.paint()
-        self.receipt.paint(frame.now)
+        self.receipt.paint(frame.now, self._desk.tasks)
         look = (self._listed, self.table.selected, self._notes, self._desk.storage.base_dir)
         if look != self._painted or frame.fresh:
             self._painted = look
