@@ -21,13 +21,13 @@ __all__ = ["PANELS"]
 #: What builds the panel of each tab from the desk, in the order of the tabs.
 PANELS: dict[str, Callable[..., Any]] = {
     "Train": TrainPanel,
-    "Network": NetworkPanel,
-    "Device": DevicePanel,
-    "Inside": InsidePanel,
     "World": WorldPanel,
+    "Network": NetworkPanel,
     "Learning": LearningPanel,
-    "Compare": ComparePanel,
     "Runs": RunsPanel,
     "Replays": ReplaysPanel,
+    "Compare": ComparePanel,
     "Watch": WatchPanel,
+    "Inside": InsidePanel,
+    "Device": DevicePanel,
 }
