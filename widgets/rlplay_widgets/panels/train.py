@@ -58,8 +58,8 @@ class TrainPanel:
             description="Preset", tooltip="Options that go well together, for the next start"
         )
         self.name = ipw.Text(
-            description="Run name",
-            placeholder="none",
+            description="Name",
+            placeholder="of the next run",
             continuous_update=False,
             tooltip="A title for the next run",
         )
@@ -146,7 +146,9 @@ class TrainPanel:
         assign(self.budget, value=self._written_budget(), disabled=locked, tooltip=self._hint())
         assign(self.unit, disabled=locked)
         reason = draft.problems.get(("total_steps",)) or draft.problems.get(("name",))
-        about = "" if preset is None else rlplay.describe_preset(config.algo, config.env_name, preset)
+        about = (
+            "" if preset is None else rlplay.describe_preset(config.algo, config.env_name, preset)
+        )
         assign(self.about, value=f"<p>{escape(reason or about)}</p>")
         self._drawn = now
 
