@@ -18,6 +18,7 @@ from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
 from rlplay_widgets.games import ReplayGame
 from rlplay_widgets.library import Library, SavedRun
+from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
 from rlplay_widgets.scene import LIVE, Frame, SessionScene
@@ -53,6 +54,7 @@ class Desk:
         scene: The stage: session, sight, problems, `safely` for callbacks.
         draft: The config that Start will train.
         player: Who plays what is watched.
+        choices: Which ways of looking inside are switched on.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
         seconds: Budget of the next session; None trains all steps of the draft.
         library: The saved runs, as they were listed last.
@@ -75,6 +77,7 @@ class Desk:
         self.scene = SessionScene(painter, session)
         self.draft = Draft(config)
         self.player = get_player()
+        self.choices = Choices()
         self.looking_inside = False
         self.seconds: float | None = None
         self.library = Library(lambda: self.storage, painter.wake)
@@ -88,8 +91,10 @@ class Desk:
             weakref.WeakKeyDictionary()
         )
         self._tasks: list[str] = []
-        #: Opens a tab by its name; the Playground fills it in.
+        self._closing: list[Callable[[], None]] = []
+        #: Opens a tab by its name, and names the one in front; the Playground fills both in.
         self.open_tab: Callable[[str], None] = lambda name: None
+        self.chosen_tab: Callable[[], str] = lambda: ""
 
     @property
     def storage(self) -> StorageManager:
@@ -136,6 +141,20 @@ class Desk:
             self._pace = session.snapshot().moves_per_second
             self.watch(None)
             self.scene.show(session)
+
+    def adopt(self, config: RunConfig) -> None:
+        """Take another config into the draft, and into the session what can change live there."""
+        with self._lock:
+            self.draft.adopt(config.replace(run_id=None))
+            session = self.session
+            if session is None or not self.scene.live:
+                return
+            running = session.config
+            if running.algo == config.algo:
+                live = get_agent_spec(running.algo).hyperparameters.live_names()
+                session.update_hyperparams(**{name: config.hyperparams[name] for name in live})
+            if running.env_name == config.env_name:
+                session.update_rewards(**config.reward_config)
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.
@@ -333,6 +352,12 @@ class Desk:
         clerk.submit(all_of_it)
         self.wake()
 
+    def at_close(self, call: Callable[[], None]) -> None:
+        """Have something called when the Playground is closed, such as what ends a game."""
+        self._closing.append(call)
+
     def close(self) -> None:
         """Stop watching."""
         self.watch(None)
+        while self._closing:
+            self._closing.pop()()

@@ -47,7 +47,7 @@ class Draft:
     def __init__(self, config: RunConfig) -> None:
         self._lock = threading.RLock()
         self._config = config
-        self._wrong: dict[Place, tuple[Any, str]] = {}
+        self._wrong: dict[Place, tuple[Any, RlplayError]] = {}
         self._locked: frozenset[Place] = frozenset()
         self.version = 0
 
@@ -60,7 +60,12 @@ class Draft:
     def problems(self) -> dict[Place, str]:
         """Why values are not allowed, by place."""
         with self._lock:
-            return {place: reason for place, (_, reason) in self._wrong.items()}
+            return {place: str(error) for place, (_, error) in self._wrong.items()}
+
+    def error(self, *place: str | int) -> RlplayError | None:
+        """Give the error of the value at a place; None where it is allowed."""
+        with self._lock:
+            return self._wrong[place][1] if place in self._wrong else None
 
     def get(self, *place: str | int) -> Any:
         """Give the value at a place, also one that is not allowed."""
@@ -151,7 +156,7 @@ class Draft:
         try:
             self._config = RunConfig.from_dict(_replaced(self._config.to_dict(), place, value))
         except RlplayError as error:
-            self._wrong[place] = value, str(error)
+            self._wrong[place] = value, error
             return False
         self._wrong.pop(place, None)
         return True
@@ -164,7 +169,7 @@ class Draft:
             config = get_default_config(algo, env_name).replace(**self._own(env_name))
             self._config = self._kept(config)
         except RlplayError as error:
-            self._wrong[(field,)] = name, str(error)
+            self._wrong[(field,)] = name, error
             return False
         self._wrong = {}
         return True

@@ -18,19 +18,20 @@ from rlplay.config import RunConfig, get_default_config
 from rlplay.errors import ConfigError, RunNotFound, SessionError
 from rlplay.storage import get_storage_manager
 from rlplay.training.session import TrainingSession, sessions
-from rlplay_widgets.board import Board
+from rlplay_widgets.board import Board, Picture
 from rlplay_widgets.charts import ScoreChart
 from rlplay_widgets.code import code_for
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.games import AgentGame
 from rlplay_widgets.lesson import LessonPreset, load_lesson
+from rlplay_widgets.overlays import Overlay
 from rlplay_widgets.painter import get_painter
 from rlplay_widgets.panels import PANELS
 from rlplay_widgets.panels.controls import ControlsPanel
 from rlplay_widgets.panels.numbers import NumbersPanel
-from rlplay_widgets.player import Game
-from rlplay_widgets.preview import preview
-from rlplay_widgets.scene import LIVE, View
+from rlplay_widgets.player import Game, Shown
+from rlplay_widgets.preview import draw_preview, preview
+from rlplay_widgets.scene import LIVE, Frame, View
 from rlplay_widgets.still import still_picture
 from rlplay_widgets.tabs import Panel, Tabs
 from rlplay_widgets.theme import escape
@@ -133,7 +134,12 @@ class Playground:
     def _build(self) -> None:
         """Make the parts."""
         self.controls = ControlsPanel(self.desk)
-        self.board = Board(partial(preview, self.desk))
+        self.overlay = Overlay(
+            self.desk,
+            in_front=lambda: self.tabs.chosen == "Inside",
+            on_change=lambda: self.board.repaint(),
+        )
+        self.board = Board(partial(preview, self.desk), self._draw_over)
         self.numbers = NumbersPanel()
         self.curve = ScoreChart(self._painter.wake)
         names = (self.lesson.tabs if self.lesson is not None else []) or list(PANELS)
@@ -142,14 +148,20 @@ class Playground:
         }
         self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
         self.desk.open_tab = self.tabs.choose
+        self.desk.chosen_tab = lambda: self.tabs.chosen
         if self.lesson is not None:
             self.desk.draft.lock(*self.lesson.places())
         self.widget = self._arrange()
 
+    def _draw_over(self, frame: Frame, shown: Shown, picture: Picture) -> None:
+        """What lies over the board: what the agent would see of it, or sees and thinks."""
+        draw_preview(self.desk, frame, shown, picture)
+        self.overlay.draw(frame, shown, picture)
+
     def _views(self) -> Iterator[View]:
         """What is painted, one after the other; of the tabs the one in front."""
         yield from (self.controls, self.controls.sessions, self.controls.code)
-        yield from (self.board, self.numbers, self.curve, self.tabs, self.tabs.front)
+        yield from (self.overlay, self.board, self.numbers, self.curve, self.tabs, self.tabs.front)
 
     def _arrange(self) -> ipw.VBox:
         """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""
