@@ -26,7 +26,7 @@ from rlplay.config import RunConfig, validated
 from rlplay.envs import EnvSpec, get_env_spec
 from rlplay.errors import ConfigError, NetworkConfigError, RlplayError
 from rlplay_widgets.desk import Desk
-from rlplay_widgets.forms import bounds
+from rlplay_widgets.forms import Bounds
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.theme import static
 
@@ -111,11 +111,11 @@ class NetworkPanel:
         self._own: list[_Preset] = []
         self._ends = _Ends()
         self._ends_key: tuple[Any, ...] = ()
-        low, high = bounds(DenseLayer, "units")
+        allowed = Bounds.of(DenseLayer.model_fields["units"], whole=True)
         self.widget = NetworkWidget(
             limits={
                 "layers": _most_layers(),
-                "units": [low, high],
+                "units": [allowed.low, allowed.high],
                 "layer": DenseLayer().model_dump(mode="json"),
             }
         )
