@@ -317,7 +317,7 @@ def test_an_agent_takes_over_where_the_replay_stands(driver: Driver, run, replay
     driver.until(lambda: isinstance(driver.desk.game, AgentGame))
     agent = driver.desk.game
     driver.until(lambda: agent.shown().step > 30)
-    assert agent.replay().actions[:30] == replay.actions[:30]
+    assert [step.action for step in agent.trajectory[:30]] == list(replay.actions[:30])
     assert agent.seed == replay.episode_seed
 
 

@@ -93,10 +93,9 @@ class ReplaysPanel:
         self._taker: SavedRun | None = None
         self._verdict: tuple[ReplayGame, str, bool] | None = None
         self._painted_runs: Any = None
-        self._painting = False
         safely = desk.scene.safely
         self.runs = ipw.Dropdown(description="Run", tooltip="Whose replays are listed")
-        self.runs.observe(safely(self._run_chosen), names="value")
+        self.runs.observe(desk.scene.safely(self._run_chosen), names="value")
         self.table = Table(
             _COLUMNS,
             "Replays",
@@ -128,7 +127,7 @@ class ReplaysPanel:
             "Take over", "Play on yourself from this step, with the arrow keys", self.play_on
         )
         self.taker = ipw.Dropdown(tooltip="The agent that plays on", options=[("", None)])
-        self.taker.observe(safely(self._taker_chosen), names="value")
+        self.taker.observe(desk.scene.safely(self._taker_chosen), names="value")
         self.let = button("Let it play on", "This agent plays on from this step", self.let_play_on)
         save = ipw.HBox([ipw.Label("Save as"), *self.saves.values()])
         takes = ipw.HBox([self.take_over, self.taker, self.let])
@@ -148,7 +147,7 @@ class ReplaysPanel:
     # What a person does --------------------------------------------------------------------------
 
     def _run_chosen(self, change: dict[str, Any]) -> None:
-        if not self._painting and change["new"] is not None:
+        if change["new"] is not None:
             self.choose(change["new"])
 
     def choose(self, run: SavedRun) -> None:
@@ -195,10 +194,11 @@ class ReplaysPanel:
                 game.step(1)
             case {"kind": "play"}:
                 game.press("space")
+                self._desk.wake()
             case {"kind": "rate", "rate": int() | float() as rate} if rate in RATES:
                 game.rate = float(rate)
+                self._desk.wake()
         self._desk.player.wake()
-        self._desk.wake()
 
     def _again(self, game: ReplayGame) -> ReplayGame:
         """Make a game that goes on where one stands that was taken from the board."""
@@ -209,8 +209,7 @@ class ReplaysPanel:
         return again
 
     def _taker_chosen(self, change: dict[str, Any]) -> None:
-        if not self._painting:
-            self._taker = change["new"]
+        self._taker = change["new"]
 
     def _shown(self) -> ReplayGame:
         if self._game is None:
@@ -358,7 +357,7 @@ class ReplaysPanel:
             run = self._run
             clerk.submit(lambda: self._list(run))
         self.table.paint(frame.now)
-        self.receipt.paint(frame.now)
+        self.receipt.paint(frame.now, self._desk.tasks)
         self._paint_bar()
         self._paint_choices(frame)
         return False
@@ -434,12 +433,8 @@ class ReplaysPanel:
             places.insert(0, self._run)
         options = tuple((self._name(place), place) for place in places)
         takers = tuple((self._name(place), place) for place in self._takers)
-        self._painting = True
-        try:
-            _choose(self.runs, options, self._run)
-            _choose(self.taker, takers, self._taker)
-        finally:
-            self._painting = False
+        _choose(self.runs, options, self._run)
+        _choose(self.taker, takers, self._taker)
         for button in (*self.saves.values(), self.take_over):
             assign(button, disabled=game is None)
         assign(self.let, disabled=game is None or self._taker is None)

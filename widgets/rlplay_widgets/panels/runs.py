@@ -42,11 +42,11 @@ _COLUMNS = (
     Column("Name", width="minmax(90px, 1fr)", hint="The name of the run, or its id"),
     Column("Algo", width="34px", hint="The algorithm"),
     Column("World", width="46px", hint="The environment", least=640),
-    Column("Episodes", "count", "58px", "Episodes that it has trained"),
+    Column("Episodes", "count", "62px", "Episodes that it has trained"),
     Column("Steps", "count", "46px", "Environment steps that it has trained", least=680),
     Column("Best", "number", "34px", "Highest score of an episode"),
     Column("Mean", "number", "40px", "Mean score over its last metrics lines", digits=1),
-    Column("When", "when", "72px", "When it was made"),
+    Column("When", "when", "80px", "When it was made"),
     Column("Size", "size", "50px", "All of its files"),
     Column("State", "tag", "76px", "What can be done with it", tags=_STATES),
 )
@@ -81,7 +81,6 @@ class RunsPanel:
         self._state = ""
         self._wanted: SavedRun | None = None  # to be selected once it is listed
         self._notes: tuple[SavedRun, str] | None = None
-        self._painted_name = self._painted_notes = ""
         scene = desk.scene
         self.table = Table(
             _COLUMNS,
@@ -193,7 +192,7 @@ class RunsPanel:
 
         def start(session: TrainingSession) -> None:
             desk.start(session)
-            desk.select(session)
+            desk.draft.adopt(session.config.replace(run_id=None))
             self.receipt.say(f"{title(listed)} goes on.")
             self._library.refresh()
 
@@ -314,8 +313,6 @@ class RunsPanel:
 
     def rename(self, name: str) -> None:
         """Give the selected run another name."""
-        if name == self._painted_name:
-            return
         run, _ = self._one()
 
         def write() -> None:
@@ -326,8 +323,6 @@ class RunsPanel:
 
     def note(self, notes: str) -> None:
         """Keep notes with the selected run."""
-        if notes == self._painted_notes:
-            return
         run, _ = self._one()
 
         def write() -> None:
@@ -391,7 +386,7 @@ class RunsPanel:
             self.table.select("/".join(wanted))
         self.table.paint(frame.now)
         self.upload.paint()
-        self.receipt.paint(frame.now)
+        self.receipt.paint(frame.now, self._desk.tasks)
         look = (self._listed, self.table.selected, self._notes, self._desk.storage.base_dir)
         if look != self._painted or frame.fresh:
             self._painted = look
@@ -415,10 +410,10 @@ class RunsPanel:
             assign(button, disabled=not allowed)
         usable = listed is not None and state != "broken"
         known = self._notes if self._notes is not None and self._notes[0] == run else None
-        self._painted_name = str((listed or {}).get("name") or "")
-        self._painted_notes = known[1] if known is not None and usable else ""
-        assign(self.name, disabled=not usable, value=self._painted_name)
-        assign(self.notes, disabled=not usable or known is None, value=self._painted_notes)
+        name = str((listed or {}).get("name") or "")
+        notes = known[1] if known is not None and usable else ""
+        assign(self.name, disabled=not usable, value=name)
+        assign(self.notes, disabled=not usable or known is None, value=notes)
         root = self._desk.storage.base_dir
         about = f'Library <code class="rlplay-path">{escape(root)}</code>'
         if self._library.problem:
