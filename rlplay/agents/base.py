@@ -281,7 +281,9 @@ class TorchAgent(Agent):
     ) -> None:
         """Resolve the device and the generators; the subclass builds its network."""
         super().__init__(config, observation_space, action_space)
-        self.observation_size, self.num_actions = network_sizes(config, observation_space, action_space)
+        self.observation_size, self.num_actions = network_sizes(
+            config, observation_space, action_space
+        )
         self.num_outputs = self.count_outputs(config, self.num_actions)
         self.device = get_device(config.device)
         self.precision = choose_precision(config.precision, self.device)

@@ -290,7 +290,12 @@ def test_what_cannot_be_compared_is_refused(tab: Driver, stopwatch: Stopwatch) -
 
 @pytest.mark.parametrize(
     ("cores", "counts"),
-    [(2, [1, 2]), (8, [1, 2, 3, 4, 5, 6, 7, 8]), (16, [1, 2, 4, 8, 16]), (24, [1, 2, 4, 8, 16, 24])],
+    [
+        (2, [1, 2]),
+        (8, [1, 2, 3, 4, 5, 6, 7, 8]),
+        (16, [1, 2, 4, 8, 16]),
+        (24, [1, 2, 4, 8, 16, 24]),
+    ],
 )
 def test_of_many_cores_only_some_are_measured(cores: int, counts: list[int]) -> None:
     assert module._thread_counts(cores) == counts
