@@ -166,6 +166,7 @@ class DQNHyperparameters(Hyperparameters):
         json_schema_extra=_REPLAY | {"unit": "transitions"},
     )
     replay_memory_mb: float = Field(
+        title="Replay memory",
         default=128.0,
         gt=0,
         le=1e6,

@@ -82,6 +82,7 @@ class PPOHyperparameters(Hyperparameters):
         json_schema_extra=_LEARNING,
     )
     gae_lambda: float = Field(
+        title="GAE lambda",
         default=0.95,
         ge=0,
         le=1,
@@ -145,11 +146,12 @@ class PPOHyperparameters(Hyperparameters):
         json_schema_extra=_LEARNING,
     )
     kl_limit: float | None = Field(
+        title="KL limit",
         default=None,
         gt=0,
         le=10,
         description="end the update phase where the policy has moved this far; none never does",
-        json_schema_extra=_POLICY | {"unit": "nats"},
+        json_schema_extra=_POLICY | {"unit": "nats", "none": "never"},
     )
 
 

@@ -64,6 +64,7 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
         self.rewards = self.reward_model() if rewards is None else rewards
         self.render_mode = render_mode
         self._event_rewards: EventRewards | None = None
+        self._reward_variables: dict[str, float] = {}
 
     @classmethod
     def prepare(cls, say: Callable[[str], None]) -> None:
@@ -160,7 +161,16 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
         """
         if self._event_rewards is None:
             self._event_rewards = EventRewards(self.event_names, self.rewards)
+        self._reward_variables = {name: float(value) for name, value in variables.items()}
         return self._event_rewards.pay(events, variables)
+
+    def get_reward_variables(self) -> dict[str, float]:
+        """Give what reward formulas saw in the last step: a number for each variable.
+
+        Returns:
+            The numbers by name; empty before the first step.
+        """
+        return dict(self._reward_variables)
 
     def take_reward_problem(self) -> str | None:
         """Say why a reward formula had no value since this was last called, and forget it.

@@ -1157,7 +1157,7 @@ class StorageManager:
         Raises:
             ConfigError: For another kind.
         """
-        folder = self._preset_folder(kind)
+        folder = self._preset_place(kind)
         return sorted(path.stem for path in folder.glob("*.json") if _is_id(path.stem))
 
     def load_preset(self, kind: str, name: str) -> dict[str, Any]:
@@ -1202,16 +1202,17 @@ class StorageManager:
         """
         files.remove(self._existing_preset(kind, name))
 
-    def _preset_folder(self, kind: str) -> Path:
+    def _preset_place(self, kind: str, *names: str) -> Path:
+        """Give the folder of a kind of presets, or a file in it."""
         if kind not in _PRESET_KINDS:
             raise ConfigError(
                 f"No kind of preset {kind!r}.{nearest(kind, _PRESET_KINDS)} "
                 f"Available: {', '.join(_PRESET_KINDS)}."
             )
-        return inside(self.base_dir, _PRESETS, kind)
+        return inside(self.base_dir, _PRESETS, kind, *names)
 
     def _preset_path(self, kind: str, name: str) -> Path:
-        return self._preset_folder(kind) / f"{check_id(name, 'preset name')}.json"
+        return self._preset_place(kind, f"{check_id(name, 'preset name')}.json")
 
     def _existing_preset(self, kind: str, name: str) -> Path:
         path = self._preset_path(kind, name)
