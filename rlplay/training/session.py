@@ -21,6 +21,7 @@ import atexit
 import collections
 import enum
 import logging
+import math
 import queue
 import threading
 import time
@@ -38,18 +39,15 @@ from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig, validated
 from rlplay.device import (
     available_devices,
-    choose_num_threads,
-    choose_precision,
     cpu_name,
     explain_out_of_memory,
-    get_device,
     keep_freed_memory,
 )
 from rlplay.envs import get_env_spec
 from rlplay.errors import ConfigError, RlplayError, RunNotFound, SessionError
 from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.storage.checkpoint import Entry, Packed, pack
-from rlplay.training.loop import Episodes, Move, TrainingLoop
+from rlplay.training.loop import Episodes, Move, TrainingLoop, num_torch_threads, resolved
 from rlplay.training.monitor import Monitor, Snapshot
 from rlplay.training.recorder import Recorder
 from rlplay.training.saver import Saver, check_finite, snapshot_steps
@@ -103,7 +101,6 @@ class TrainingSession:
         error: The exception of a failed session, else None.
         traceback: Its traceback as text, else None.
         started_at: When it was started last, seconds since 1970.
-        elapsed_before: Seconds of training that the run had when this session went on with it.
     """
 
     def __init__(
@@ -111,6 +108,7 @@ class TrainingSession:
         config: RunConfig,
         storage: StorageManager | None = None,
         *,
+        seconds: float | None = None,
         checkpoint_every: float = CHECKPOINT_EVERY,
     ) -> None:
         """Prepare a session; nothing runs and nothing is written before `start`.
@@ -118,6 +116,7 @@ class TrainingSession:
         Args:
             config: What to train.
             storage: The library of runs; without one, the models folder of this place.
+            seconds: The budget of training; see `seconds`.
             checkpoint_every: Seconds between two checkpoints, above 0.
 
         Raises:
@@ -126,6 +125,7 @@ class TrainingSession:
         if not checkpoint_every > 0:
             raise ConfigError(f"checkpoint_every = {checkpoint_every!r} is not allowed: above 0 s.")
         self.checkpoint_every = checkpoint_every
+        self.seconds = seconds
         self.config = config
         self.error: BaseException | None = None
         self.traceback: str | None = None
@@ -148,7 +148,6 @@ class TrainingSession:
         self._moves_per_second: float | None = DEFAULT_MOVES_PER_SECOND
         self._hyperparams = dict(config.hyperparams)
         self._rewards = dict(config.reward_config)
-        self.elapsed_before = 0.0
         self._goes_on = False  # the next start goes on with the run instead of making one
         self._script: _Script | None = None
         self._paced = False  # a person has set the pace since
@@ -162,6 +161,7 @@ class TrainingSession:
         *,
         device: str | None = None,
         num_threads: int | None = None,
+        seconds: float | None = None,
         checkpoint_every: float = CHECKPOINT_EVERY,
     ) -> TrainingSession:
         """Prepare a session whose `start` goes on with a saved run, from its last checkpoint.
@@ -178,6 +178,7 @@ class TrainingSession:
             storage: The library of runs; without one, the models folder of this place.
             device: Another device than the run's own.
             num_threads: Another number of threads than the run's own.
+            seconds: The budget of training from here on; see `seconds`.
             checkpoint_every: Seconds between two checkpoints, above 0.
 
         Returns:
@@ -186,6 +187,7 @@ class TrainingSession:
         Raises:
             RunNotFound: When there is no such run, or it trained and has no checkpoint.
             SessionError: When it has done all of its steps.
+            ConfigError: For seconds that are not above 0.
             DamagedFile: When its config cannot be read.
         """
         storage = storage or get_storage_manager()
@@ -203,7 +205,7 @@ class TrainingSession:
             )
         wanted = device or (config.device if config.device in available_devices() else "auto")
         config = config.replace(device=wanted, num_threads=num_threads or config.num_threads)
-        session = cls(config, storage, checkpoint_every=checkpoint_every)
+        session = cls(config, storage, seconds=seconds, checkpoint_every=checkpoint_every)
         session._goes_on = True
         if entries:
             session.monitor.publish(run_id=run_id, total_steps=entries[0].step)
@@ -266,6 +268,27 @@ class TrainingSession:
         if self._storage is None:
             self._storage = get_storage_manager()
         return self._storage
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training after which a run stops by itself, saved; None for no such end.
+
+        What takes time before the first move, such as compiling, is not counted, nor are pauses,
+        nor what a run that goes on had trained before. Another value counts from the next start on.
+        """
+        return self._seconds
+
+    @seconds.setter
+    def seconds(self, value: float | None) -> None:
+        try:
+            allowed = value is None or (value > 0 and math.isfinite(value))
+        except TypeError:
+            allowed = False
+        if not allowed:
+            raise ConfigError(
+                f"seconds = {value!r} is not allowed: a number above 0, or None for no such end."
+            )
+        self._seconds = value
 
     @property
     def hyperparams(self) -> dict[str, Any]:
@@ -512,24 +535,19 @@ class TrainingSession:
         with self._lock:
             self._require(call, SessionState.NEW, *_ENDED)
             goes_on, again = self._goes_on, self._intent in _ENDED
-            device = get_device(self.config.device)
             config = self.config.replace(
                 run_id=None if again else self.config.run_id,
                 hyperparams=self._hyperparams,
                 reward_config=self._rewards,
             )
-            resolved = config.replace(
-                device=device.type,
-                precision=choose_precision(config.precision, device),
-                num_threads=choose_num_threads(config.num_threads),
-            )
+            here = resolved(config)
             if goes_on:
                 run_id = str(config.run_id)
                 self.storage.claim(config.env_name, run_id, self)
             else:
-                run_id = self.storage.create_run(resolved, holder=self)
+                run_id = self.storage.create_run(here, holder=self)
             self.config = config.replace(run_id=run_id)
-            trainer = _Trainer(self, resolved.replace(run_id=run_id), intent, goes_on)
+            trainer = _Trainer(self, here.replace(run_id=run_id), intent, goes_on)
             self._goes_on = False
             self.error = self.traceback = None
             self.started_at = time.time()
@@ -539,7 +557,7 @@ class TrainingSession:
             self._state = intent
             self.monitor.reset_history()
             self.monitor.forget_weights()
-            self.monitor.publish(**_blank(resolved, run_id, intent))
+            self.monitor.publish(**_blank(here, run_id, intent))
             self._thread = threading.Thread(
                 target=trainer.main, name=f"rlplay-trainer-{run_id}", daemon=True
             )
@@ -648,6 +666,8 @@ class _Trainer:
         script = session._script
         self._changes = collections.deque(script.changes if script else ())
         self._end = script.end if script else None
+        self._seconds = session.seconds
+        self._trained_before = 0.0  # seconds that the run had trained when this began
         self._moves_left = 0  # moves to do while paused
         self._moves_per_second = session._moves_per_second
         self._next_move = 0.0
@@ -744,8 +764,7 @@ class _Trainer:
     def _prepare(self) -> None:
         """Everything that takes time, in this thread."""
         keep_freed_memory()
-        agent = get_agent_spec(self._config.algo).agent
-        torch.set_num_threads(1 if agent.shares_threads else self._config.num_threads or 1)
+        torch.set_num_threads(num_torch_threads(self._config))
         # Numbers too small to be written normally cost a hundred times as much, and mean nothing.
         torch.set_flush_denormal(True)
 
@@ -789,7 +808,7 @@ class _Trainer:
         if not checkpoints.entries():
             storage.save_config(self._config)
             if storage.weights_exist(env_name, run_id):
-                self._loop.agent.load(storage.get_weights_path(env_name, run_id))
+                self._loop.agent.load(storage.check_weights(env_name, run_id))
             return
         say("reading the last checkpoint")
         entry, state, damaged = checkpoints.load()
@@ -817,7 +836,7 @@ class _Trainer:
             notes.append(f"No longer bit-exact: {'; '.join(differences)}.")
         self._notes = " ".join(notes)
         self._event("resume", entry.step, self._notes or "exact")
-        self._session.elapsed_before = self._active
+        self._trained_before = self._active
         self._go_on_live(state["live"], storage.load_config(env_name, run_id))
 
     def _go_on_live(self, saved: dict[str, Any], began: RunConfig) -> None:
@@ -941,6 +960,9 @@ class _Trainer:
                 pass
             if self._finished or self._loop.items == self._end:
                 return False
+            left = self._seconds_left()
+            if left is not None and left <= 0 and self._state is SessionState.RUNNING:
+                return False
             if self._loop.agent.updates_due and (
                 self._state is SessionState.RUNNING or self._moves_left
             ):
@@ -957,7 +979,7 @@ class _Trainer:
                 return True
             if wait > _PUBLISH_EVERY:
                 self._show()
-            self._await_command(wait)
+            self._await_command(wait if left is None else min(wait, left))
 
     def _await_command(self, seconds: float | None) -> None:
         """Wait for a command and obey it; meanwhile, give weights to whoever asks.
@@ -1077,6 +1099,12 @@ class _Trainer:
     def _elapsed(self, now: float) -> float:
         return self._active + (0.0 if self._since is None else now - self._since)
 
+    def _seconds_left(self) -> float | None:
+        """Seconds left of the budget; None where there is none."""
+        if self._seconds is None:
+            return None
+        return self._seconds - (self._elapsed(time.monotonic()) - self._trained_before)
+
     def _count(self, move: Move) -> None:
         """Keep the sums for the screen, and the pace."""
         if move.ended is not None:
@@ -1108,13 +1136,16 @@ class _Trainer:
             loop = self._loop
             speed = self._speed(now, loop.total_steps)
             left = self._config.total_steps - loop.total_steps
+            ends = [] if speed <= 0 else [left / speed]
+            if (budget := self._seconds_left()) is not None:
+                ends.append(budget)
             fields |= {
                 "total_steps": loop.total_steps,
                 "episode": loop.episodes,
                 "best_score": self._best,
                 "avg_score": sum(self._scores) / len(self._scores) if self._scores else None,
                 "steps_per_second": speed,
-                "time_left": max(0.0, left / speed) if speed > 0 else None,
+                "time_left": max(0.0, min(ends)) if ends else None,
                 "endings": dict(self._endings),
                 "learner": dict(self._learner),
                 "last_episodes": self._last_episodes(),
@@ -1123,7 +1154,7 @@ class _Trainer:
             told = self._session._dispatcher.listens("training_progress")
             if board or told or self._monitor.board_wanted():
                 fields["game_state"] = loop.env.render_state(0)
-                fields["observation"] = np.array(loop.observations[0])
+                fields["observation"] = np.array(loop.observations[0], np.float32)
         self._monitor.publish(**fields)
         self._published, self._unseen = now, False
 

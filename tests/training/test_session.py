@@ -188,6 +188,64 @@ def test_a_slow_pace_does_not_delay_commands(make_session):
     assert session.snapshot().total_steps == 8
 
 
+# A budget of seconds -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pace", [None, 20, 0.01])
+def test_a_budget_of_seconds_ends_the_run_by_itself_saved(make_config, storage, pace):
+    session = TrainingSession(make_config(total_steps=LONG), storage, seconds=0.6)
+    session.set_speed(pace)
+    session.start()
+    session.wait(60)
+    snapshot = session.snapshot()
+    assert session.state == "finished"
+    assert snapshot.message == "saved"
+    assert 0.6 <= snapshot.elapsed < 3
+    assert snapshot.time_left == 0
+    assert 0 < snapshot.total_steps < LONG
+    assert storage.weights_exist("snake", session.run_id)
+
+
+def test_pauses_and_what_was_trained_before_are_not_counted(make_config, storage):
+    session = TrainingSession(make_config(total_steps=LONG), storage, seconds=1.0)
+    session.set_speed(10)
+    session.start()
+    until(lambda: session.snapshot().elapsed > 0.3)
+    assert 0 < session.snapshot().time_left < 0.8
+    session.pause()
+    until(lambda: session.state == "paused")
+    time.sleep(1.0)
+    assert session.state == "paused"
+    session.resume()
+    session.wait(60)
+    before = session.snapshot().elapsed
+    assert 1.0 <= before < 1.9
+    again = TrainingSession.resume_run("snake", session.run_id, storage, seconds=0.5)
+    again.start()
+    again.wait(60)
+    # The end of a run saves, which the checkpoint itself cannot count.
+    assert 0.4 <= again.snapshot().elapsed - before < 1.4
+
+
+def test_what_ends_first_is_the_time_left(make_config, storage):
+    steps = TrainingSession(make_config(total_steps=80), storage, seconds=1_000)
+    steps.set_speed(10)
+    steps.start()
+    until(lambda: steps.snapshot().steps_per_second > 0)
+    assert steps.snapshot().time_left < 10
+    steps.wait(60)
+    assert steps.snapshot().total_steps == 80
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "long"])
+def test_a_budget_that_is_none_is_refused(make_config, storage, seconds):
+    with pytest.raises(ConfigError, match="seconds = "):
+        TrainingSession(make_config(), storage, seconds=seconds)
+    with pytest.raises(ConfigError, match="seconds = "):
+        rlplay.train(make_config(), seconds=seconds, storage=storage, progress=False)
+    assert storage.list_runs() == []
+
+
 # Live changes ------------------------------------------------------------------------------------
 
 

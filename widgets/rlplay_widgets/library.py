@@ -28,7 +28,7 @@ class Library:
 
     Attributes:
         runs: The runs by environment and id, the newest first.
-        version: Grows when they change.
+        version: Grows when they change; 0 before they were listed for the first time.
         problem: Why they cannot be listed; empty when they were.
 
     Args:
@@ -77,7 +77,7 @@ class Library:
             problem = f"The runs cannot be listed: {error}"
         now = time.monotonic()
         self._next = now + max(_EVERY, _SHARE * (now - began))
-        if (runs, problem) != (self.runs, self.problem):
+        if self.version == 0 or (runs, problem) != (self.runs, self.problem):
             self.runs, self.problem = runs, problem
             self.version += 1
             self._wake()

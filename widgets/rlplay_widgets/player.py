@@ -227,8 +227,8 @@ class Player:
         """Do one move of a game."""
         game.begin_move(now)
         if not game._opened:
-            game._opened = True
             game.open()
+            game._opened = True
         if not game.move():
             game.playing = False
 

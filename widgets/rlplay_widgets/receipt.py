@@ -7,7 +7,7 @@ wherever the notebook's server stands.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +112,12 @@ class Receipt:
             self._piece = {"kind": "piece", "path": str(path), "at": at}, file.read(_PIECE)
         self._wake()
 
-    def paint(self, now: float) -> None:
+    def paint(self, now: float, tasks: Sequence[str] = ()) -> None:
         """Show what is said, and send the piece of the file that was asked for.
 
         Args:
             now: Seconds of the monotonic clock.
+            tasks: What is being done right now, in words; stands in the line meanwhile.
         """
         with self._lock:
             if self._lasting:
@@ -125,6 +126,8 @@ class Receipt:
                 self._words, self._undo, self._undo_words = "", None, ""
                 self._until = float("inf")
             words, path, size, undo = self._words, self._path, self._size, self._undo_words
+        if tasks:
+            words, path, size, undo = f"{tasks[-1].capitalize()} …", "", 0, ""
         assign(self.widget, words=words, path=path, size=size, undo=undo)
         if self._piece is not None and now >= self._next:
             (content, piece), self._piece = self._piece, None

@@ -34,9 +34,11 @@ class Column:
 
     Attributes:
         label: Its heading.
-        kind: What its cells are: "text"; "number"; "size" (bytes); "when" (seconds since 1970);
-            "tag" (a key of `tags`); "look" (a colour of the charts, from 1).
+        kind: What its cells are: "text"; "number"; "count" (large ones in thousands and millions);
+            "size" (bytes); "when" (seconds since 1970); "tag" (a key of `tags`); "look" (a colour
+            of the charts, from 1).
         width: As CSS's grid has it: "84px", "minmax(120px, 2fr)".
+        least: Pixels that the table must be wide, for the column to be shown.
         hint: What it means, in a sentence.
         digits: Digits behind the point, of a number.
         tags: The sign and the words of each tag, and what it means.
@@ -47,6 +49,7 @@ class Column:
     width: str = "minmax(0, 1fr)"
     hint: str = ""
     digits: int = 0
+    least: int = 0
     tags: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -11,10 +12,10 @@ from rlplay.config import RunConfig, validated
 from rlplay.envs import get_env_spec
 from rlplay.errors import ContractError
 from rlplay.storage import Replay, StorageManager, get_storage_manager
+from rlplay.training.monitor import Snapshot
 from rlplay.training.session import TrainingSession
 from rlplay_widgets.games.episode import Episode, Seeds, Step, make_env
 from rlplay_widgets.player import Game, Shown
-from rlplay_widgets.scene import LIVE
 from rlplay_widgets.theme import count
 
 __all__ = [
@@ -76,7 +77,7 @@ class LiveWeights:
 
     def __init__(self, session: TrainingSession) -> None:
         self.session = session
-        self._taken: tuple[str | None, int] | None = None  # run and version of the last ones
+        self._taken: tuple[str | None, int] | None = None  # run and steps of the last ones
 
     def config(self) -> RunConfig:
         """Give the session's config."""
@@ -86,22 +87,22 @@ class LiveWeights:
         """Ask for the next copy, and give the newest one."""
         session = self.session
         session.monitor.want_weights()
-        found = session.monitor.weights()
-        if found is not None:
-            version, steps, _, values = found
-            key = (session.run_id, version)
-            if key == self._taken:
-                return None
-            self._taken = key
-            return Weights(values, steps, session.hyperparams)
-        snapshot = session.snapshot()
-        run_id = snapshot.run_id
-        if self._taken is not None or run_id is None or snapshot.state in LIVE:
+        snapshot, found = session.snapshot(), session.monitor.weights()
+        if snapshot.state == "finished" and snapshot.run_id is not None:
+            # The disk has what it ended with, also where nobody asked before.
+            steps = snapshot.total_steps
+        elif found is not None:
+            steps = found.total_steps
+        else:
             return None
-        # It ended before anybody asked: the disk has what it ended with.
-        self._taken = (run_id, -1)
-        values = session.storage.load_weights(snapshot.env_name, run_id)
-        return Weights(values, snapshot.total_steps, session.hyperparams)
+        if self._taken == (snapshot.run_id, steps):
+            return None
+        if found is not None and found.total_steps == steps:
+            values = found.weights
+        else:
+            values = session.storage.load_weights(snapshot.env_name, snapshot.run_id)
+        self._taken = (snapshot.run_id, steps)
+        return Weights(values, steps, session.hyperparams)
 
     def words(self, steps: int) -> str:
         """Say how old they are."""
@@ -119,11 +120,14 @@ class SavedWeights:
 
     def __init__(self, storage: StorageManager, env_name: str, run_id: str) -> None:
         self.storage, self.env_name, self.run_id = storage, env_name, run_id
+        self._title = run_id
         self._taken = False
 
     def config(self) -> RunConfig:
         """Read the run's config."""
-        return self.storage.load_config(self.env_name, self.run_id)
+        config = self.storage.load_config(self.env_name, self.run_id)
+        self._title = config.name or self.run_id
+        return config
 
     def take(self) -> Weights | None:
         """Read the weights, once."""
@@ -136,7 +140,7 @@ class SavedWeights:
 
     def words(self, steps: int) -> str:
         """Name the run."""
-        return f"run {self.run_id} after {count(steps)} steps"
+        return f"{self._title} at {count(steps)} steps"
 
 
 class SnapshotWeights:
@@ -227,6 +231,7 @@ class AgentGame(Game):
         source: Where its weights come from.
         config: The run's config; without one, the source's.
         seed: Seed of the first episode; the same one gives the same games.
+        actions: What somebody else did in the first episode, before the agent takes over.
         greedy: Whether it does what looks best.
         pace: Moves a second.
         words: What this is, for people; without them, the source's.
@@ -238,6 +243,7 @@ class AgentGame(Game):
         config: RunConfig | None = None,
         *,
         seed: int | None = None,
+        actions: Sequence[int] = (),
         greedy: bool = True,
         pace: float = 10.0,
         words: str | None = None,
@@ -247,10 +253,12 @@ class AgentGame(Game):
         self._greedy = greedy
         self._config = config
         self._seeds = Seeds(seed)
+        self._before = tuple(actions)
         self._words = words
         self._mind: _Mind | None = None
         self._episode: Episode | None = None
         self._env: Any = None
+        self._new = False
 
     @classmethod
     def of_session(cls, session: TrainingSession, **options: Any) -> Self:
@@ -313,6 +321,12 @@ class AgentGame(Game):
             raise ContractError("Nothing was played yet. Wait for the first move.")
         return episode.replay()
 
+    def new(self) -> None:
+        """Begin the next episode; any thread. Wake the player afterwards."""
+        self._new = True
+        self.playing = True
+        self.step()
+
     # The player's thread -------------------------------------------------------------------------
 
     def open(self) -> None:
@@ -334,9 +348,14 @@ class AgentGame(Game):
         if agent is None:
             self.show(Shown(env_name=self._config.env_name, words="waiting for the first weights"))
             return True
-        if episode is None or episode.ending is not None:
-            seed = self._seeds.seed if episode is None else self._seeds.next()
-            self._episode = Episode(self._config, self._env, seed)
+        if episode is None or episode.ending is not None or self._new:
+            self._new = False
+            first = episode is None
+            seed = self._seeds.seed if first else self._seeds.next()
+            if not first and self._before:
+                # Taking over was the first episode; from here on it plays as any agent does.
+                self._before, self._words = (), None
+            self._episode = Episode(self._config, self._env, seed, self._before)
         else:
             observations = episode.observation[None]
             episode.step(int(agent.select_action(observations, training=not self._greedy)[0]))
@@ -371,8 +390,6 @@ class AgentGame(Game):
 class Thinker(Game):
     """Thinks about the training board, for whoever looks inside.
 
-    What it shows is the board that it thought about, so that picture and thoughts belong together.
-
     Args:
         session: The session.
     """
@@ -383,13 +400,17 @@ class Thinker(Game):
         super().__init__(pace=10)
         self.session = session
         self._mind = _Mind(LiveWeights(session), session.config)
-        self._thought: tuple[int, int] | None = None
+        self._thought: tuple[Snapshot, dict[str, Any]] | None = None
+        self._about: tuple[int, int] | None = None  # versions of the board and of the weights
         self._looked_at = time.monotonic()
 
-    def look(self) -> Shown | None:
-        """Give the newest board with thoughts, and ask for more; None before the first."""
+    def look(self) -> tuple[Snapshot, dict[str, Any]] | None:
+        """Give the newest snapshot with the thoughts about its board, and ask for more.
+
+        Picture and thoughts belong together. None before the first.
+        """
         self._looked_at = time.monotonic()
-        return self.shown() if self._thought is not None else None
+        return self._thought
 
     def move(self) -> bool:
         """Think about the newest board, where it is new and somebody looks."""
@@ -397,21 +418,10 @@ class Thinker(Game):
             return True
         self._mind.follow()
         snapshot = self.session.snapshot()
-        now = (snapshot.board_version, self._mind.version)
-        if self._mind.agent is None or snapshot.observation is None or now == self._thought:
+        about = (snapshot.board_version, self._mind.version)
+        if self._mind.agent is None or snapshot.observation is None or about == self._about:
             return True
-        config = self.session.config
-        thoughts = self._mind.agent.explain(snapshot.observation, saliency=True)
-        self.show(
-            Shown(
-                env_name=snapshot.env_name,
-                state=snapshot.game_state,
-                words="training",
-                score=snapshot.current_score,
-                env_config=config.env_config,
-                observation=snapshot.observation,
-                thoughts=thoughts,
-            )
-        )
-        self._thought = now
+        self._about = about
+        self._thought = snapshot, self._mind.agent.explain(snapshot.observation, saliency=True)
+        self.on_move()
         return True

@@ -119,13 +119,22 @@ class PersonGame(Game):
         return self._episode is not None and self._episode.ending is not None
 
     @property
+    def begun(self) -> bool:
+        """Whether a person has begun to steer."""
+        return self._direction is not None or bool(self._pressed)
+
+    @property
     def keys(self) -> str:  # type: ignore[override]
         """What the keys do."""
+        if self.ended:
+            return "Space begins the next game. Escape leaves the board."
+        if self.paced and not self.begun:
+            return "The first arrow begins the game. Escape leaves the board."
         if self.paced:
             return "The arrows steer. Space pauses and goes on. Escape leaves the board."
         if self.steers:
-            return "Each arrow does one step. Escape leaves the board."
-        return "Arrows do the action of their name, space begins the next game."
+            return "Each arrow is one step. Escape leaves the board."
+        return "Each button is one step; an arrow does the action of its name."
 
     @property
     def trajectory(self) -> tuple[Step, ...]:
@@ -152,7 +161,7 @@ class PersonGame(Game):
         if key == "space":
             if self.ended:
                 self.new()
-            elif self.paced:
+            elif self.paced and self.begun:
                 self.playing = not self.playing
         elif key == "escape":
             self.playing = False
@@ -193,7 +202,7 @@ class PersonGame(Game):
 
     def due(self, now: float) -> float:
         """The first board is due at once, a step when a key was pressed or the clock says so."""
-        if self._new or not self._opened:
+        if (self._new or not self._opened) and not self.shown().problem:
             return 0.0
         if not self.paced and self._pressed and not self.ended:
             return 0.0

@@ -44,6 +44,8 @@ class ReplayGame(Game):
         self._frames: Frames | None = None
         self._scores: tuple[float | None, ...] = ()
         self._words = f"episode {replay.episode:,} of run {replay.run_id}".replace(",", "\u202f")
+        if not replay.is_of_a_run:
+            self._words = "a replay of a game"
         self.seek(at)
 
     # What anybody may ask; wake the player afterwards --------------------------------------------

@@ -20,7 +20,7 @@ function render({ model, el }) {
   const undo = make("button", "jupyter-button");
   words.setAttribute("role", "status");
   save.type = undo.type = "button";
-  line.append(words, path, save, undo);
+  line.append(words, save, undo, path);
   el.append(line);
 
   let pieces = null; // of the file that is on its way

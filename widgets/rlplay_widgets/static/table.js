@@ -14,11 +14,17 @@ function number(value, digits) {
   return rest ? `${parts}.${rest}` : parts;
 }
 
-function size(bytes) {
+function bytesOf(bytes) {
   if (bytes < 1000) return `${bytes}\u202fB`;
   const power = Math.min(3, Math.floor(Math.log10(bytes) / 3));
   const value = bytes / 1000 ** power;
   return `${value.toFixed(value < 10 ? 1 : 0)}\u202f${["B", "kB", "MB", "GB"][power]}`;
+}
+
+function count(value) {
+  if (value < 1e4) return number(value, 0);
+  const [part, unit] = value < 999_500 ? [value / 1e3, "k"] : [value / 1e6, "M"];
+  return `${number(part, part < 99.95 ? 1 : 0)}\u202f${unit}`;
 }
 
 function ago(seconds) {
@@ -35,11 +41,9 @@ function ago(seconds) {
 function words(value, column) {
   if (value === null || value === undefined) return column.kind === "text" ? "" : NOTHING;
   switch (column.kind) {
-    case "number": {
-      if (!column.digits && value >= 1e7) return `${number(value / 1e6, 1)}\u202fM`;
-      return number(value, column.digits);
-    }
-    case "size": return size(value);
+    case "number": return number(value, column.digits);
+    case "count": return count(value);
+    case "size": return bytesOf(value);
     case "when": return ago(value);
     case "tag": return column.tags[value]?.[1] ?? String(value);
     case "look": return "";
@@ -52,11 +56,11 @@ function hint(value, column) {
   if (column.kind === "when") return new Date(1000 * value).toLocaleString();
   if (column.kind === "size") return `${number(value, 0)} bytes`;
   if (column.kind === "tag") return column.tags[value]?.[2] ?? "";
-  if (column.kind === "number" && value >= 1e7) return number(value, 0);
+  if (column.kind === "count" && value >= 1e4) return number(value, 0);
   return column.kind === "text" ? String(value) : "";
 }
 
-const fromRight = (column) => ["number", "size"].includes(column.kind);
+const fromRight = (column) => ["number", "count", "size"].includes(column.kind);
 
 function fill(cell, value, column) {
   cell.textContent = words(value, column);
@@ -169,7 +173,6 @@ function show(table, model, el) {
   };
   const root = make("div", "rlplay-table");
   root.dataset.lmSuppressShortcuts = "true"; // the keys are ours, not the notebook's
-  root.style.setProperty("--columns", columns.map((column) => column.width).join(" "));
 
   const bar = make("div", "rlplay-table-bar");
   const search = make("input");
@@ -219,7 +222,8 @@ function show(table, model, el) {
     return { heading, sign };
   });
 
-  const drawn = new Map(); // key -> { row, element, at }
+  let wide = columns; // those that are shown
+  const drawn = new Map(); // key -> { row, element }
   const element = (row) => {
     const line = make("div", "rlplay-table-row");
     line.setAttribute("role", "row");
@@ -229,6 +233,7 @@ function show(table, model, el) {
       const cell = make("div");
       cell.setAttribute("role", "gridcell");
       if (fromRight(columns[i])) cell.className = "rlplay-table-right";
+      cell.hidden = !wide.includes(columns[i]);
       fill(cell, value, columns[i]);
       if (row.note) cell.title = row.note;
       line.append(cell);
@@ -350,6 +355,7 @@ function show(table, model, el) {
     table.filter = search.value;
     grid.scrollTop = 0;
     table.arrange();
+    draw(true);
   };
   search.onkeydown = (event) => {
     if (event.key === "Escape" && search.value) {
@@ -366,7 +372,18 @@ function show(table, model, el) {
 
   let asked = 0;
   grid.onscroll = () => { asked ||= requestAnimationFrame(() => { asked = 0; draw(); }); };
-  const sized = new ResizeObserver(() => draw());
+  // Where it is narrow, some columns give way; the filter still finds what stands in them.
+  const size = () => {
+    const now = columns.filter((column) => column.least <= grid.clientWidth);
+    if (now.length !== wide.length || !root.style.length) {
+      wide = now;
+      root.style.setProperty("--columns", wide.map((column) => column.width).join(" "));
+      headings.forEach(({ heading }, i) => { heading.hidden = !wide.includes(columns[i]); });
+      drawn.forEach((there) => { there.row = null; });
+    }
+    draw();
+  };
+  const sized = new ResizeObserver(size);
   sized.observe(grid);
   // "5 min ago" grows old.
   const clock = setInterval(() => { drawn.forEach((there) => { there.row = null; }); draw(); }, 30e3);
