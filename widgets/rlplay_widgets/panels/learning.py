@@ -14,7 +14,6 @@ from rlplay_widgets.chips import Chips
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.forms import Form
 from rlplay_widgets.scene import Frame, assign
-from rlplay_widgets.theme import escape
 
 __all__ = ["LearningPanel", "with_preset"]
 
