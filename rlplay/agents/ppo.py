@@ -273,9 +273,9 @@ class PPO(TorchAgent):
         self._batch: tuple[torch.Tensor, ...] | None = None
 
     @classmethod
-    def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
+    def describe_outputs(cls, config: RunConfig, num_actions: int) -> dict[str, int]:
         """The logits, then the value."""
-        return num_actions + 1
+        return {"action logits": num_actions, "value": 1}
 
     # Acting ------------------------------------------------------------------------------------
 

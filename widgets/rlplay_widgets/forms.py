@@ -31,7 +31,7 @@ from rlplay_widgets.draft import look_up
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.theme import static
 
-__all__ = ["Form", "Option", "options_of"]
+__all__ = ["Bounds", "Form", "Option", "options_of"]
 
 #: A slider is logarithmic from so many times its lowest value, or its default, on.
 _LOGARITHMIC = 50
@@ -167,7 +167,7 @@ def _option(name: str, declared: FieldInfo, choices: Sequence[tuple[str, Any]] |
         return Option(**option, kind="choice", choices=words)
     if kinds and kinds <= {int, float}:
         whole = kinds == {int}
-        bounds = _Bounds.of(declared, whole)
+        bounds = Bounds.of(declared, whole)
         scale = None if nullable else bounds.scale(declared.default, whole)
         return Option(**option, kind="number", whole=whole, range=bounds.say(unit), scale=scale)
     return Option(**option, kind="text" if kinds == {str} else "json", range=unit)
@@ -190,23 +190,31 @@ def _values(annotation: Any) -> list[Any]:
 
 
 @dataclass(frozen=True)
-class _Bounds:
-    """The range that a declaration allows."""
+class Bounds:
+    """The range that a declaration allows.
+
+    Attributes:
+        low: The lowest value; None where there is none.
+        high: The highest value; None where there is none.
+        above: Whether `low` itself is not allowed.
+        below: Whether `high` itself is not allowed.
+    """
 
     low: float | None = None
     high: float | None = None
-    above: bool = False  # `low` itself is not allowed
-    below: bool = False  # `high` itself is not allowed
+    above: bool = False
+    below: bool = False
 
     @classmethod
-    def of(cls, declared: FieldInfo, whole: bool) -> _Bounds:
+    def of(cls, declared: FieldInfo, whole: bool) -> Bounds:
+        """Read the range off a field; of whole numbers, the ones next to what is not allowed."""
         found = {
             name: value
             for constraint in declared.metadata
             for name in ("ge", "gt", "le", "lt")
             if (value := getattr(constraint, name, None)) is not None
         }
-        if whole:  # the whole numbers next to what is not allowed are
+        if whole:
             low = found["gt"] + 1 if "gt" in found else found.get("ge")
             high = found["lt"] - 1 if "lt" in found else found.get("le")
             return cls(low, high)

@@ -342,6 +342,14 @@ class SnakeEnv(BaseEnvironment):
         blocks = observation_blocks(validated(SnakeConfig, config, "Environment 'snake'"))
         return _observation_space(blocks), spaces.Discrete(len(ACTION_NAMES))
 
+    @classmethod
+    def describe(cls, config: BaseModel) -> dict[str, Any]:
+        """Give the metadata without compiling a board; see `BaseEnvironment.describe`."""
+        from rlplay.envs.snake.observation import observation_blocks
+
+        options = validated(SnakeConfig, config, "Environment 'snake'")
+        return _describe(options, observation_blocks(options))
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
