@@ -39,6 +39,7 @@ def test_the_browser_never_gets_html_to_interpret() -> None:
 
 def test_nothing_is_fetched_from_the_network() -> None:
     for source in (*map(theme.static, SCRIPTS), theme.styles()):
+        source = source.replace("http://www.w3.org/2000/svg", "")  # a name, never asked for
         assert not re.search(r"https?://|@import|\bimport\(", source)
     assert "MIT License" in theme.static("uPlot.LICENSE.txt")
 
