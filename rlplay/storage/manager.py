@@ -14,6 +14,7 @@ import os
 import platform
 import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -69,6 +70,8 @@ _SNAPSHOTS = "snapshots"
 
 #: Beside the environments' folders. No id begins with a point.
 _LOCKS, _TRASH, _INDEX = ".locks", ".trash", ".index.json"
+_IMPORT = ".import-"
+_IMPORT_LASTS = 3_600.0  # seconds after which an import's folder belongs to nobody
 _PRESETS = ".presets"
 
 #: What a person can keep as a preset.
@@ -1296,7 +1299,8 @@ class StorageManager:
     def _import_folder(self) -> Iterator[Path]:
         """Give a folder to fill; what is not moved out of it leaves no trace."""
         missing = [path for path in (self.base_dir, *self.base_dir.parents) if not path.exists()]
-        folder = self.base_dir / f".import-{secrets.token_hex(8)}"
+        folder = self.base_dir / f"{_IMPORT}{secrets.token_hex(8)}"
+        _sweep_imports(self.base_dir)
         try:
             files.make_folders(folder)
             yield folder
@@ -1389,6 +1393,14 @@ def _sweep(folder: Path) -> None:
         for path in [file for each in (folder, *below) for file in each.glob(".*.tmp")]:
             if not path.name.startswith(f".{_CONFIG}."):
                 files.remove(path)
+
+
+def _sweep_imports(base_dir: Path) -> None:
+    """Remove what imports left that were killed; one that goes on now is younger."""
+    with suppress(OSError, StorageError):  # it is in nobody's way
+        for folder in base_dir.glob(f"{_IMPORT}*"):
+            if time.time() - folder.stat().st_mtime > _IMPORT_LASTS:
+                files.remove_tree(folder)
 
 
 def _place(path: Path, config: RunConfig, record: Mapping[str, Any]) -> bool:

@@ -884,6 +884,18 @@ def test_what_is_refused_leaves_nothing(trained, library, tmp_path, monkeypatch,
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["library", "made.zip"]
 
 
+def test_what_a_killed_import_left_goes_with_the_next_one(trained, library):
+    left, busy = library.base_dir / ".import-0123", library.base_dir / ".import-4567"
+    for folder in (left, busy):
+        folder.mkdir(parents=True)
+        (folder / "weights.pt").write_bytes(b"half")
+    long_ago = time.time() - 2 * 3_600
+    os.utime(left, (long_ago, long_ago))
+    library.import_run(trained.path)
+    assert not left.exists()
+    assert busy.exists()
+
+
 @pytest.mark.parametrize("case", ["million", "million that says 3", "million that is not"])
 def test_a_large_directory_is_refused_before_it_is_read(
     trained, library, tmp_path, monkeypatch, case

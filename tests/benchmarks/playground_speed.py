@@ -1,0 +1,405 @@
+"""How quick is the Playground, in a real JupyterLab and a real Chromium? Prints a table.
+
+    python tests/benchmarks/playground_speed.py                     # all of it, about 8 minutes
+    python tests/benchmarks/playground_speed.py start clicks frames
+    python tests/benchmarks/playground_speed.py memory --minutes 60
+
+Parts: start (from running the cell to a usable panel), clicks (from a click to what is seen of
+it), frames (of the board at watching speed), share (of the headless training speed that is left),
+traffic (with four sessions), reruns (what 50 runs of the cell leave), memory.
+
+`share` pins: server and browser to one core, the kernel with one thread to the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from machine import describe_machine
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+from chromium import find_chromium
+from lab import ARGUMENTS, Lab, start_lab
+from playwright.sync_api import Page, sync_playwright
+
+#: What the page notes down: when each frame of a board was drawn.
+WATCH_FRAMES = """
+window.rlplayFrames = [];
+const clearRect = CanvasRenderingContext2D.prototype.clearRect;
+CanvasRenderingContext2D.prototype.clearRect = function (...rest) {
+  if (this.canvas.closest('.rlplay-board')) window.rlplayFrames.push(performance.now());
+  return clearRect.apply(this, rest);
+};
+"""
+
+#: Clicks a button, and gives the milliseconds until a condition holds and is on the screen.
+CLICK = """
+([words, condition]) => new Promise((resolve, reject) => {
+  const holds = new Function(`return ${condition}`);
+  const button = [...document.querySelectorAll('.rlplay-buttons button')]
+    .find((one) => one.innerText.trim() === words);
+  if (!button) { reject(new Error(`no button ${words}`)); return; }
+  const began = performance.now();
+  const look = () => {
+    if (holds()) requestAnimationFrame(() => resolve(performance.now() - began));
+    else if (performance.now() - began > 5000) reject(new Error(`${words}: nothing happened`));
+    else setTimeout(look, 1);
+  };
+  button.click();
+  look();
+})
+"""
+STATE = "document.querySelector('.rlplay-state').innerText"
+
+
+class Bench:
+    """A JupyterLab, a page with a notebook, and what travels between them.
+
+    Attributes:
+        page: The page.
+        received: Seconds and bytes of each message that came.
+    """
+
+    def __init__(self, lab: Lab, page: Page) -> None:
+        self.page = page
+        self.received: list[tuple[float, int]] = []
+        page.add_init_script(WATCH_FRAMES)
+        page.on("websocket", self._listen)
+        kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        notebook = {
+            "cells": [],
+            "metadata": {"kernelspec": kernel},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        (lab.folder / "bench.ipynb").write_text(json.dumps(notebook))
+        page.goto(lab.notebook("bench.ipynb"))
+        page.wait_for_function(
+            """() => {
+              const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+              const kernel = context?.session?.kernel;
+              return kernel?.connectionStatus === 'connected' && kernel.status === 'idle';
+            }""",
+            timeout=60_000,
+        )
+        page.evaluate(
+            """async () => {
+              const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+              await kernel.info;
+              await kernel.requestKernelInfo();
+              if (!window.jupyterapp.shell.leftCollapsed) {
+                await window.jupyterapp.commands.execute('application:toggle-left-area');
+              }
+            }"""
+        )
+        self.ask("import rlplay, rlplay_widgets, os, time, threading, psutil; panel = None")
+
+    def _listen(self, socket: Any) -> None:
+        def note(payload: str | bytes) -> None:
+            self.received.append((time.monotonic(), len(payload)))
+
+        socket.on("framereceived", note)
+
+    def ask(self, code: str) -> Any:
+        """Run code in the kernel, beside the notebook, and give what its last line is."""
+        lines = code.strip().splitlines()
+        code = "\n".join(
+            [*lines[:-1], "__answer = " + lines[-1] if "=" not in lines[-1] else lines[-1]]
+        )
+        result = self.page.evaluate(
+            """async (code) => {
+              const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+              const future = kernel.requestExecute({
+                code, silent: false, store_history: false,
+                user_expressions: { answer: '__import__("json").dumps(globals().get("__answer"))' },
+              });
+              const { content } = await future.done;
+              return content;
+            }""",
+            code,
+        )
+        if result["status"] != "ok":
+            raise RuntimeError(f"{result.get('ename')}: {result.get('evalue')}")
+        text = result["user_expressions"]["answer"]["data"]["text/plain"]
+        return json.loads(text[1:-1].encode().decode("unicode_escape"))
+
+    def run_cell(self, source: str) -> None:
+        """Put source into the first cell, and run it as a person does."""
+        self.page.evaluate(
+            """source => {
+              const { content } = window.jupyterapp.shell.currentWidget;
+              content.activeCellIndex = 0;
+              content.activeCell.model.sharedModel.setSource(source);
+            }""",
+            source,
+        )
+        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-cell'); }")
+
+    def open_playground(self, source: str = "panel = rlplay_widgets.Playground()\npanel") -> float:
+        """Run the cell, and give the seconds until the panel is there and answers."""
+        began = time.monotonic()
+        self.run_cell(source)
+        self.page.wait_for_selector(".rlplay-playground canvas", timeout=30_000)
+        self.page.wait_for_selector(".rlplay-tab-bar button", timeout=30_000)
+        self.page.wait_for_function(f"() => {STATE}.length > 2")
+        return time.monotonic() - began
+
+    def click(self, words: str, condition: str) -> float:
+        """Click, and give the milliseconds until what is seen of it."""
+        return self.page.evaluate(CLICK, [words, condition])
+
+    def start_training(self) -> None:
+        """Press Start, and wait until the first boards move."""
+        self.page.locator(".rlplay-buttons button").first.click()
+        self.page.wait_for_function(f"() => {STATE}.includes('running')", timeout=60_000)
+        self.page.wait_for_function(
+            "() => /\\d/.test(document.querySelector('[data-key=mean] dd').innerText)",
+            timeout=120_000,
+        )
+
+    def steps(self) -> int:
+        """Environment steps so far, of all sessions."""
+        return self.ask("sum(s.snapshot().total_steps for s in rlplay.sessions())")
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Give the value that so large a share of the values does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def start(bench: Bench, _: argparse.Namespace) -> None:
+    times = [bench.open_playground() for _ in range(5)]
+    print(
+        f"| usable after running the cell | median {statistics.median(times):.2f} s, "
+        f"highest {max(times):.2f} s |"
+    )
+
+
+def clicks(bench: Bench, options: argparse.Namespace) -> None:
+    bench.open_playground()
+    bench.start_training()
+    times: list[float] = []
+    for _ in range(options.clicks // 2):
+        times.append(bench.click("Pause", f"{STATE}.includes('paused')"))
+        bench.page.wait_for_timeout(250)
+        times.append(bench.click("Resume", f"{STATE}.includes('running')"))
+        bench.page.wait_for_timeout(250)
+    print(
+        f"| {len(times)} clicks while PPO trains | median {statistics.median(times):.0f} ms, "
+        f"95 % within {percentile(times, 0.95):.0f} ms, highest {max(times):.0f} ms |"
+    )
+
+
+def frames(bench: Bench, options: argparse.Namespace) -> None:
+    bench.ask("[s.set_speed(30) for s in rlplay.sessions()] and None")
+    bench.page.wait_for_timeout(2_000)
+    bench.page.evaluate("() => { window.rlplayFrames.length = 0; }")
+    bench.page.wait_for_timeout(1_000 * options.seconds)
+    moments = bench.page.evaluate("() => window.rlplayFrames")
+    gaps = [later - sooner for sooner, later in itertools.pairwise(moments)]
+    print(
+        f"| frames of the board at 30 moves/s, {options.seconds:.0f} s | "
+        f"{1000 * len(gaps) / (moments[-1] - moments[0]):.1f} frames/s, "
+        f"longest gap {max(gaps):.0f} ms |"
+    )
+    bench.ask("[s.set_speed(None) for s in rlplay.sessions()] and None")
+
+
+def share(bench: Bench, options: argparse.Namespace) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    kernel = bench.ask("os.getpid()")
+    for pinned in (True, False):
+        bench.ask(
+            "[s.stop() for s in rlplay.sessions() if s.state in ('running', 'paused')] and None"
+        )
+        _pin(kernel, [cores[-1]] if pinned else cores, [cores[0]] if pinned else cores)
+        threads = 1 if pinned else len(cores)
+        source = (
+            "panel = rlplay_widgets.Playground("
+            f"rlplay.get_default_config().replace(num_threads={threads}))\npanel"
+        )
+        bench.open_playground(source)
+        bench.start_training()
+        rates: dict[str, list[float]] = {"open": [], "hidden": [], "none": []}
+        for _ in range(options.rounds):
+            for how, rate in rates.items():
+                if how == "none":
+                    bench.ask("panel.close()")
+                    bench.page.wait_for_timeout(300)
+                elif how == "hidden":
+                    bench.page.evaluate(
+                        "() => { document.querySelector('.rlplay-playground')"
+                        ".style.marginTop = '9000px'; }"
+                    )
+                bench.page.wait_for_timeout(1_500)
+                rate.append(_rate(bench, options.block))
+                if how == "none":
+                    bench.open_playground("panel = rlplay_widgets.Playground.attach()\npanel")
+                elif how == "hidden":
+                    bench.page.evaluate(
+                        "() => { document.querySelector('.rlplay-playground')"
+                        ".style.marginTop = ''; }"
+                    )
+        base = statistics.median(rates["none"])
+        print(
+            f"| training speed, {'pinned' if pinned else 'not pinned'} | without a screen "
+            f"{base:,.0f} steps/s, open {statistics.median(rates['open']) / base:.1%}, "
+            f"hidden {statistics.median(rates['hidden']) / base:.1%} |"
+        )
+    _pin(kernel, cores, cores)
+
+
+def _rate(bench: Bench, seconds: float) -> float:
+    """Steps in a second, by the kernel's own clock."""
+    return bench.ask(
+        "__count = lambda: sum(s.snapshot().total_steps for s in rlplay.sessions())\n"
+        f"__begin = (time.monotonic(), __count()); time.sleep({seconds}); "
+        "__end = (time.monotonic(), __count())\n"
+        "(__end[1] - __begin[1]) / (__end[0] - __begin[0])"
+    )
+
+
+def _pin(kernel: int, kernels: list[int], others: list[int]) -> None:
+    """Give the kernel its cores, and all else that this script started the others."""
+    own = psutil.Process(kernel)
+    family = {own.pid, *(child.pid for child in own.children(recursive=True))}
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        cores = kernels if process.pid in family else others
+        for thread in process.threads():
+            try:
+                os.sched_setaffinity(thread.id, cores)
+            except ProcessLookupError:
+                continue
+
+
+def traffic(bench: Bench, options: argparse.Namespace) -> None:
+    bench.open_playground()
+    have = bench.ask("len([s for s in rlplay.sessions() if s.state == 'running'])")
+    bench.ask(
+        "__more = [rlplay.TrainingSession(rlplay.get_default_config().replace(seed=i)) "
+        f"for i in range(4 - {have})]\n"
+        "[s.start(max_speed=True) for s in __more] and None"
+    )
+    bench.page.wait_for_timeout(5_000)
+    bench.received.clear()
+    began = time.monotonic()
+    bench.page.wait_for_timeout(20_000)
+    seconds = time.monotonic() - began
+    number, size = len(bench.received), sum(size for _, size in bench.received)
+    print(
+        f"| traffic with four sessions at full speed | {number / seconds:.0f} messages/s, "
+        f"{size / seconds / 1000:.0f} kB/s |"
+    )
+    bench.ask("[s.stop() for s in __more] and None")
+
+
+def reruns(bench: Bench, options: argparse.Namespace) -> None:
+    count = (
+        "[threading.active_count(), psutil.Process().num_fds(), "
+        "len(__import__('ipywidgets').widgets.widget._instances)]"
+    )
+    for _ in range(3):
+        bench.open_playground()
+    bench.page.wait_for_timeout(1_000)
+    before = bench.ask(count)
+    for _ in range(50):
+        bench.open_playground()
+    bench.page.wait_for_timeout(1_000)
+    after = bench.ask(count)
+    names = ("threads", "file handles", "widgets")
+    changes = ", ".join(
+        f"{name} {old} to {new}" for name, old, new in zip(names, before, after, strict=True)
+    )
+    print(f"| left by 50 runs of the cell | {changes} |")
+
+
+def memory(bench: Bench, options: argparse.Namespace) -> None:
+    bench.open_playground()
+    if not bench.ask("len([s for s in rlplay.sessions() if s.state == 'running'])"):
+        bench.start_training()
+    times, kernel, page = [], [], []
+    process = psutil.Process(bench.ask("os.getpid()"))
+    session = bench.page.context.new_cdp_session(bench.page)
+    began = time.monotonic()
+    while (now := time.monotonic() - began) < 60 * options.minutes:
+        session.send("HeapProfiler.collectGarbage")
+        heap = session.send("Runtime.getHeapUsage")["usedSize"]
+        times.append(now / 60)
+        kernel.append(process.memory_info().rss / 1e6)
+        page.append(heap / 1e6)
+        bench.page.wait_for_timeout(5_000)
+    half = [index for index, moment in enumerate(times) if moment >= options.minutes / 2]
+    for what, values in (("kernel", kernel), ("page", page)):
+        slope = _slope([times[i] for i in half], [values[i] for i in half])
+        print(
+            f"| memory of the {what}, {options.minutes:.0f} min at full speed | "
+            f"{values[-1]:.0f} MB, {slope:+.2f} MB a minute over the second half |"
+        )
+
+
+def _slope(x: list[float], y: list[float]) -> float:
+    """Slope of the straight line through points."""
+    return statistics.linear_regression(x, y).slope
+
+
+PARTS: dict[str, Callable[[Bench, argparse.Namespace], None]] = {
+    "start": start,
+    "clicks": clicks,
+    "frames": frames,
+    "share": share,
+    "traffic": traffic,
+    "reruns": reruns,
+    "memory": memory,
+}
+
+
+def main() -> None:
+    """Measure the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=list(PARTS)[:-1])
+    parser.add_argument("--clicks", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=60, help="of frames")
+    parser.add_argument("--rounds", type=int, default=5, help="of share")
+    parser.add_argument("--block", type=float, default=6, help="seconds of each round")
+    parser.add_argument("--minutes", type=float, default=10, help="of memory")
+    options = parser.parse_args()
+    print(describe_machine())
+    print("| what | figure |\n|---|---|", flush=True)
+    with (
+        tempfile.TemporaryDirectory() as base,
+        start_lab(Path(base)) as lab,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        for name in options.parts:
+            context = browser.new_context(viewport={"width": 1280, "height": 800})
+            bench = Bench(lab, context.new_page())
+            try:
+                if name == "frames":
+                    bench.open_playground()
+                    bench.start_training()
+                PARTS[name](bench, options)
+            finally:
+                bench.page.evaluate(
+                    """async () => {
+                      const { sessionContext } = window.jupyterapp.shell.currentWidget;
+                      await sessionContext.shutdown();
+                    }"""
+                )
+                context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
