@@ -123,7 +123,9 @@ class RunConfig(BaseModel):
     )
     name: str = Field("", max_length=200, description="a title for people")
     algo: str = Field("ppo", description="the learning algorithm, as registered")
-    env_name: str = Field("snake", description="the environment, as registered")
+    env_name: str = Field(
+        "snake", title="Environment", description="the environment, as registered"
+    )
     env_config: dict[str, Any] = Field(
         default_factory=dict, description="options of the environment"
     )
@@ -140,7 +142,12 @@ class RunConfig(BaseModel):
         0, ge=0, lt=2**53, description="the one seed from which every generator is seeded"
     )
     num_envs: Annotated[int, Field(strict=True)] = Field(
-        1, ge=1, le=16_384, description="boards played side by side"
+        1,
+        title="Boards",
+        ge=1,
+        le=16_384,
+        description="boards played side by side",
+        json_schema_extra={"unit": "boards"},
     )
     total_steps: int = Field(
         1_000_000,
@@ -157,7 +164,12 @@ class RunConfig(BaseModel):
         description="number format of the networks' matrix products; losses stay in float32",
     )
     num_threads: int | None = Field(
-        None, ge=1, le=256, description="CPU threads of the networks; none means automatic"
+        None,
+        title="Threads",
+        ge=1,
+        le=256,
+        description="CPU threads of the networks; none means automatic",
+        json_schema_extra={"unit": "threads", "none": "automatic"},
     )
 
     @model_validator(mode="before")

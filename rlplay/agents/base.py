@@ -28,7 +28,7 @@ from rlplay.errors import (
 )
 from rlplay.seeding import split_seed
 
-__all__ = ["Agent", "Hyperparameters", "TorchAgent", "read_weights"]
+__all__ = ["Agent", "Hyperparameters", "TorchAgent", "network_sizes", "read_weights"]
 
 Observations = npt.NDArray[np.float32]  # (N, D)
 Actions = npt.NDArray[np.int64]  # (N,)
@@ -281,7 +281,9 @@ class TorchAgent(Agent):
     ) -> None:
         """Resolve the device and the generators; the subclass builds its network."""
         super().__init__(config, observation_space, action_space)
-        self.observation_size, self.num_actions = _sizes(config, observation_space, action_space)
+        self.observation_size, self.num_actions = network_sizes(
+            config, observation_space, action_space
+        )
         self.num_outputs = self.count_outputs(config, self.num_actions)
         self.device = get_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
@@ -292,14 +294,27 @@ class TorchAgent(Agent):
         self.generator = torch.Generator().manual_seed(seeds.agent)
 
     @classmethod
+    def describe_outputs(cls, config: RunConfig, num_actions: int) -> dict[str, int]:
+        """Say what the network gives for one observation, in its order: one for each action.
+
+        Args:
+            config: The run's config.
+            num_actions: Actions of the environment.
+
+        Returns:
+            How many numbers there are of each kind, by the kind's name in the plural.
+        """
+        return {"outputs": num_actions}
+
+    @classmethod
     def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
-        """Say how many numbers the network gives for one observation: one for each action.
+        """Say how many numbers the network gives for one observation.
 
         Args:
             config: The run's config.
             num_actions: Actions of the environment.
         """
-        return num_actions
+        return sum(cls.describe_outputs(config, num_actions).values())
 
     @classmethod
     def describe_weights(
@@ -309,7 +324,7 @@ class TorchAgent(Agent):
         action_space: gymnasium.Space[Any],
     ) -> dict[str, torch.Tensor]:
         """Say it of a network that `build_network` gives; see `Agent.describe_weights`."""
-        observation_size, num_actions = _sizes(config, observation_space, action_space)
+        observation_size, num_actions = network_sizes(config, observation_space, action_space)
         return describe_network(
             observation_size, cls.count_outputs(config, num_actions), config.network_config
         )
@@ -472,12 +487,17 @@ def check_weights(
         )
 
 
-def _sizes(
+def network_sizes(
     config: RunConfig,
     observation_space: gymnasium.Space[Any],
     action_space: gymnasium.Space[Any],
 ) -> tuple[int, int]:
     """Give the length of an observation and the number of actions.
+
+    Args:
+        config: The run's config.
+        observation_space: Space of one environment's observation.
+        action_space: Space of one environment's action.
 
     Raises:
         ContractError: For spaces that a network of dense layers cannot take.

@@ -166,6 +166,7 @@ class DQNHyperparameters(Hyperparameters):
         json_schema_extra=_REPLAY | {"unit": "transitions"},
     )
     replay_memory_mb: float = Field(
+        title="Replay memory",
         default=128.0,
         gt=0,
         le=1e6,
@@ -299,9 +300,11 @@ class DQN(TorchAgent):
         self._due = 0
 
     @classmethod
-    def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
-        """One for each action, and the value where the network is dueling."""
-        return num_actions + (1 if config.hyperparams["dueling"] else 0)
+    def describe_outputs(cls, config: RunConfig, num_actions: int) -> dict[str, int]:
+        """The Q-values; where the network is dueling the advantages, then the value."""
+        if config.hyperparams["dueling"]:
+            return {"action advantages": num_actions, "value": 1}
+        return {"Q-values": num_actions}
 
     # Acting ------------------------------------------------------------------------------------
 

@@ -82,6 +82,7 @@ class PPOHyperparameters(Hyperparameters):
         json_schema_extra=_LEARNING,
     )
     gae_lambda: float = Field(
+        title="GAE lambda",
         default=0.95,
         ge=0,
         le=1,
@@ -145,11 +146,12 @@ class PPOHyperparameters(Hyperparameters):
         json_schema_extra=_LEARNING,
     )
     kl_limit: float | None = Field(
+        title="KL limit",
         default=None,
         gt=0,
         le=10,
         description="end the update phase where the policy has moved this far; none never does",
-        json_schema_extra=_POLICY | {"unit": "nats"},
+        json_schema_extra=_POLICY | {"unit": "nats", "none": "never"},
     )
 
 
@@ -271,9 +273,9 @@ class PPO(TorchAgent):
         self._batch: tuple[torch.Tensor, ...] | None = None
 
     @classmethod
-    def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
+    def describe_outputs(cls, config: RunConfig, num_actions: int) -> dict[str, int]:
         """The logits, then the value."""
-        return num_actions + 1
+        return {"action logits": num_actions, "value": 1}
 
     # Acting ------------------------------------------------------------------------------------
 

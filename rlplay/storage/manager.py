@@ -70,14 +70,13 @@ _SNAPSHOTS = "snapshots"
 
 #: Beside the environments' folders. No id begins with a point.
 _LOCKS, _TRASH, _INDEX = ".locks", ".trash", ".index.json"
+_IMPORT = ".import-"
+_IMPORT_LASTS = 3_600.0  # seconds after which an import's folder belongs to nobody
 _PRESETS = ".presets"
 
 #: What a person can keep as a preset.
 _PRESET_KINDS = ("network", "config")
 _PRESET_FORMAT = 1
-
-_IMPORT = ".import-"
-_IMPORT_LASTS = 3_600.0  # seconds after which an import's folder belongs to nobody
 
 #: Metrics lines over whose episodes `list_runs` takes the mean score.
 _LISTED_LINES = 100
@@ -1158,7 +1157,7 @@ class StorageManager:
         Raises:
             ConfigError: For another kind.
         """
-        folder = self._preset_folder(kind)
+        folder = self._preset_place(kind)
         return sorted(path.stem for path in folder.glob("*.json") if _is_id(path.stem))
 
     def load_preset(self, kind: str, name: str) -> dict[str, Any]:
@@ -1203,16 +1202,17 @@ class StorageManager:
         """
         files.remove(self._existing_preset(kind, name))
 
-    def _preset_folder(self, kind: str) -> Path:
+    def _preset_place(self, kind: str, *names: str) -> Path:
+        """Give the folder of a kind of presets, or a file in it."""
         if kind not in _PRESET_KINDS:
             raise ConfigError(
                 f"No kind of preset {kind!r}.{nearest(kind, _PRESET_KINDS)} "
                 f"Available: {', '.join(_PRESET_KINDS)}."
             )
-        return inside(self.base_dir, _PRESETS, kind)
+        return inside(self.base_dir, _PRESETS, kind, *names)
 
     def _preset_path(self, kind: str, name: str) -> Path:
-        return self._preset_folder(kind) / f"{check_id(name, 'preset name')}.json"
+        return self._preset_place(kind, f"{check_id(name, 'preset name')}.json")
 
     def _existing_preset(self, kind: str, name: str) -> Path:
         path = self._preset_path(kind, name)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlplay.agents import create_agent, register_agent
+from rlplay.agents import create_agent, get_agent_spec, get_default_config, register_agent
 from rlplay.agents.dqn import DQN
 from rlplay.agents.ppo import PPO
 from rlplay.config import RunConfig
@@ -432,3 +432,18 @@ def test_dqn_replay_and_target_network_can_be_switched_while_it_runs(small_netwo
     for _ in range(50):
         next(items)
     assert not loop.agent.hyperparams.use_replay
+
+
+@pytest.mark.parametrize(
+    ("algo", "hyperparams", "outputs"),
+    [
+        ("ppo", {}, {"action logits": 3, "value": 1}),
+        ("dqn", {"dueling": True}, {"action advantages": 3, "value": 1}),
+        ("dqn", {"dueling": False}, {"Q-values": 3}),
+    ],
+)
+def test_outputs_are_told_in_words_and_counted(algo, hyperparams, outputs):
+    config = get_default_config(algo).replace(hyperparams=hyperparams)
+    agent = get_agent_spec(algo).agent
+    assert agent.describe_outputs(config, 3) == outputs
+    assert agent.count_outputs(config, 3) == sum(outputs.values())

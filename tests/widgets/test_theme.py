@@ -65,3 +65,14 @@ def test_durations(seconds, words) -> None:
 )
 def test_counts(value, words) -> None:
     assert theme.count(value) == words
+
+
+def test_every_variable_that_is_used_is_declared_once() -> None:
+    sheet = theme.styles()
+    scripts = "".join(theme.static(name) for name in SCRIPTS)
+    set_by_scripts = set(re.findall(r"setProperty\(\"(--[a-z0-9-]+)\"", scripts))
+    used = set(re.findall(r"var\((--rlplay-[a-z0-9-]*[a-z0-9])[,)]", sheet + scripts))
+    assert used <= set(re.findall(r"(--rlplay-[a-z0-9-]+):", sheet)) | set_by_scripts
+    for block in re.findall(r"\{([^{}]*)\}", sheet):
+        names = re.findall(r"(--rlplay-[a-z0-9-]+):", block)
+        assert sorted(set(names)) == sorted(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -13,11 +14,12 @@ from rlplay.config import RunConfig
 from rlplay.errors import SessionError
 from rlplay.storage import Replay, StorageManager, get_storage_manager
 from rlplay.storage.files import slug
-from rlplay.training.session import TrainingSession
+from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
 from rlplay_widgets.games import AgentGame, LiveWeights, ReplayGame, Thinker
 from rlplay_widgets.library import Library, SavedRun
+from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
 from rlplay_widgets.scene import LIVE, Frame, SessionScene
@@ -32,10 +34,17 @@ LOOKS = 6
 _looks: weakref.WeakKeyDictionary[TrainingSession, int] = weakref.WeakKeyDictionary()
 
 
+#: Sessions that are listed, besides those that run.
+LISTED = 6
+#: Sessions that were started from a panel stay in the list when they have ended.
+_started: deque[TrainingSession] = deque(maxlen=LISTED)
+
+
 def look_of(session: TrainingSession) -> int:
     """Give a session's colour in charts and lists, from 1 to `LOOKS`; it keeps it."""
     if session not in _looks:
-        _looks[session] = len(_looks) % LOOKS + 1
+        taken = list(_looks.values())
+        _looks[session] = min(range(1, LOOKS + 1), key=taken.count)
     return _looks[session]
 
 
@@ -46,7 +55,9 @@ class Desk:
         scene: The stage: session, sight, problems, `safely` for callbacks.
         draft: The config that Start will train.
         player: Who plays what is watched.
+        choices: Which ways of looking inside are switched on.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
+        seconds: Budget of the next session; None trains all steps of the draft.
         library: The saved runs, as they were listed last.
         run: The saved run that is chosen; None while none is.
 
@@ -67,7 +78,9 @@ class Desk:
         self.scene = SessionScene(painter, session)
         self.draft = Draft(config)
         self.player = get_player()
+        self.choices = Choices()
         self.looking_inside = False
+        self.seconds: float | None = None
         self.library = Library(lambda: self.storage, painter.wake)
         self.run: SavedRun | None = None
         self._painter = painter
@@ -80,9 +93,14 @@ class Desk:
         self._version = 0
         self._last = Shown()  # the picture that was shown last
         self._pace: float | None = None
+        self._drafts: weakref.WeakKeyDictionary[TrainingSession, RunConfig] = (
+            weakref.WeakKeyDictionary()
+        )
         self._tasks: list[str] = []
-        #: Opens a tab by its name; the Playground fills it in.
+        self._closing: list[Callable[[], None]] = []
+        #: Opens a tab by its name, and names the one in front; the Playground fills both in.
         self.open_tab: Callable[[str], None] = lambda name: None
+        self.chosen_tab: Callable[[], str] = lambda: ""
 
     @property
     def storage(self) -> StorageManager:
@@ -103,10 +121,45 @@ class Desk:
         """The session that is shown."""
         return self.scene.session
 
+    def sessions(self) -> list[TrainingSession]:
+        """List the sessions to switch between: what runs, and what ran last; the newest last."""
+        known = sessions()
+        live = [session for session in known if session.snapshot().state in LIVE]
+        ended = [session for session in known if session not in live and session in _started]
+        shown = self.session
+        if shown is not None and shown not in live and shown not in ended:
+            ended.append(shown)
+        return sorted([*ended[-LISTED:], *live], key=lambda session: session.started_at)
+
     def select(self, session: TrainingSession) -> None:
-        """Show another session, with its config in the forms."""
-        self.draft.adopt(session.config.replace(run_id=None))
-        self._show(session)
+        """Show another session, with its config in the forms.
+
+        What was changed in the forms since comes back with the session that it was changed for.
+        """
+        with self._lock:
+            old = self.session
+            if session is old:
+                return
+            if old is not None:
+                self._drafts[old] = self.draft.config
+            own = session.config.replace(run_id=None)
+            self.draft.adopt(self._drafts.get(session, own))
+            self._pace = session.snapshot().moves_per_second
+            self._show(session)
+
+    def adopt(self, config: RunConfig) -> None:
+        """Take another config into the draft, and into the session what can change live there."""
+        with self._lock:
+            self.draft.adopt(config.replace(run_id=None))
+            session = self.session
+            if session is None or not self.scene.live:
+                return
+            running = session.config
+            if running.algo == config.algo:
+                live = get_agent_spec(running.algo).hyperparameters.live_names()
+                session.update_hyperparams(**{name: config.hyperparams[name] for name in live})
+            if running.env_name == config.env_name:
+                session.update_rewards(**config.reward_config)
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.
@@ -139,7 +192,8 @@ class Desk:
             session: A session in state new, such as one that goes on with a run. Without one, the
                 session that is shown is started if it is new and the draft still says the same;
                 otherwise a new session of the draft.
-            seconds: A budget for a session of the draft.
+            seconds: The budget of training from here on; without it, the one that is set for
+                sessions of the draft.
 
         Raises:
             SessionError: When the draft holds values that are not allowed.
@@ -153,12 +207,15 @@ class Desk:
                         "Not started, since a value is not allowed: " + " ".join(problems.values())
                     )
                 session = self._prepared()
-            if session is None:
-                budget = {} if seconds is None else {"seconds": seconds}
-                config = self.draft.config.replace(run_id=None)
-                session = TrainingSession(config, self.storage, **budget)
+                if session is None:
+                    config = self.draft.config.replace(run_id=None)
+                    session = TrainingSession(config, self.storage)
+                seconds = self.seconds if seconds is None else seconds
+            if seconds is not None:
+                session.seconds = seconds
             session.set_speed(self._pace)
             session.start()
+            _started.append(session)
             self._show(session)
             return session
 
@@ -171,7 +228,7 @@ class Desk:
         return session if same else None
 
     def _show(self, session: TrainingSession) -> None:
-        """Show a session; a game with the weights of the one before goes on with this one's."""
+        """Show a session, with its training board; who watched weights watches this one's."""
         before, game = self.session, self._game
         self.scene.show(session)
         if (
@@ -181,6 +238,8 @@ class Desk:
             and before is not session
         ):
             self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
+        elif before is not session:
+            self.watch(None)
 
     @property
     def pace(self) -> float | None:
@@ -361,8 +420,14 @@ class Desk:
         clerk.submit(all_of_it)
         self.wake()
 
+    def at_close(self, call: Callable[[], None]) -> None:
+        """Have something called when the Playground is closed, such as what ends a game."""
+        self._closing.append(call)
+
     def close(self) -> None:
         """Stop watching."""
         self.watch(None)
         self.looking_inside = False
         self._think_about(None)
+        while self._closing:
+            self._closing.pop()()

@@ -77,6 +77,7 @@ class TableWidget(anywidget.AnyWidget):
     columns = t.List().tag(sync=True)
     order = t.List().tag(sync=True)
     several = t.Bool().tag(sync=True)
+    toggles = t.Bool().tag(sync=True)
     hint = t.Unicode().tag(sync=True)
 
 
@@ -97,6 +98,8 @@ class Table:
         wake: Has the table painted.
         order: The column that it is sorted by at first, and whether the highest comes first.
         several: Whether several rows can be selected.
+        toggles: Whether a click adds a row to the selection or takes it out, as in a list of
+            things to tick; otherwise it selects that row alone, and with Ctrl held it adds.
         hint: What stands in an empty table.
     """
 
@@ -109,6 +112,7 @@ class Table:
         *,
         order: tuple[int, bool] = (0, False),
         several: bool = False,
+        toggles: bool = False,
         hint: str = "Nothing here yet.",
     ) -> None:
         self._wake = wake
@@ -128,6 +132,7 @@ class Table:
             columns=[asdict(column) for column in columns],
             order=list(order),
             several=several,
+            toggles=toggles,
             hint=hint,
         )
         self.widget.on_msg(safely(self._receive))

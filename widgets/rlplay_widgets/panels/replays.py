@@ -95,7 +95,7 @@ class ReplaysPanel:
         self._painted_runs: Any = None
         safely = desk.scene.safely
         self.runs = ipw.Dropdown(description="Run", tooltip="Whose replays are listed")
-        self.runs.observe(desk.scene.wished(self._run_chosen), names="value")
+        self.runs.observe(desk.scene.safely(self._run_chosen), names="value")
         self.table = Table(
             _COLUMNS,
             "Replays",
@@ -127,7 +127,7 @@ class ReplaysPanel:
             "Take over", "Play on yourself from this step, with the arrow keys", self.play_on
         )
         self.taker = ipw.Dropdown(tooltip="The agent that plays on", options=[("", None)])
-        self.taker.observe(desk.scene.wished(self._taker_chosen), names="value")
+        self.taker.observe(desk.scene.safely(self._taker_chosen), names="value")
         self.let = button("Let it play on", "This agent plays on from this step", self.let_play_on)
         save = ipw.HBox([ipw.Label("Save as"), *self.saves.values()])
         takes = ipw.HBox([self.take_over, self.taker, self.let])

@@ -130,8 +130,8 @@ class RunsPanel:
             disabled=True,
             rows=1,
         )
-        self.name.observe(scene.wished(lambda change: self.rename(change["new"])), names="value")
-        self.notes.observe(scene.wished(lambda change: self.note(change["new"])), names="value")
+        self.name.observe(scene.safely(lambda change: self.rename(change["new"])), names="value")
+        self.notes.observe(scene.safely(lambda change: self.note(change["new"])), names="value")
         self.about = ipw.HTML()
         label = ipw.Label("Add a sample:")
         tools = ipw.HBox([label, *self.samples.values(), self.upload.widget])

@@ -302,11 +302,14 @@ function show(table, model, el) {
     return table.sorted.slice(from, to + 1).map((row) => row.key);
   };
 
+  const toggles = several && model.get("toggles");
   const pick = (key, event) => {
     table.cursor = key;
-    if (several && event.shiftKey && table.anchor !== null) {
+    if (toggles && event.type === "keydown") {
+      draw();
+    } else if (several && event.shiftKey && table.anchor !== null) {
       table.choose(between(table.anchor, key));
-    } else if (several && (event.ctrlKey || event.metaKey)) {
+    } else if (several && (toggles || event.ctrlKey || event.metaKey)) {
       table.anchor = key;
       const { selected } = table;
       table.choose(selected.has(key) ? [...selected].filter((k) => k !== key) : [...selected, key]);
@@ -334,7 +337,7 @@ function show(table, model, el) {
     }[event.key];
     if (to !== undefined && sorted.length) {
       const key = sorted[Math.min(sorted.length - 1, Math.max(0, to))].key;
-      pick(key, { shiftKey: event.shiftKey });
+      pick(key, { type: "keydown", shiftKey: event.shiftKey });
       draw(true);
     } else if (event.key === "Enter" && at >= 0) {
       table.open(table.cursor);
