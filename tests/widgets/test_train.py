@@ -460,3 +460,13 @@ def test_a_panel_that_breaks_stops_no_other(painter, monkeypatch) -> None:
         painter.tick()
         painter.tick()
         assert panel.controls.messages.value == ""
+
+
+def test_a_budget_of_seconds_ends_the_run(painter, small) -> None:
+    panel = Playground(small)
+    form(panel).unit.value = "seconds"
+    form(panel).budget.value = "0.3"
+    panel.controls.start.click()
+    paint_until(painter, lambda: "finished" in panel.controls.status.value)
+    assert 0.25 < panel.session.snapshot().elapsed < 3
+    assert panel.session.snapshot().total_steps < small.total_steps

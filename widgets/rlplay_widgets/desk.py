@@ -192,7 +192,8 @@ class Desk:
             session: A session in state new, such as one that goes on with a run. Without one, the
                 session that is shown is started if it is new and the draft still says the same;
                 otherwise a new session of the draft.
-            seconds: A budget for a session of the draft, instead of the one that is set.
+            seconds: The budget of training from here on; without it, the one that is set for
+                sessions of the draft.
 
         Raises:
             SessionError: When the draft holds values that are not allowed.
@@ -206,10 +207,12 @@ class Desk:
                         "Not started, since a value is not allowed: " + " ".join(problems.values())
                     )
                 session = self._prepared()
-            if session is None:
+                if session is None:
+                    config = self.draft.config.replace(run_id=None)
+                    session = TrainingSession(config, self.storage)
                 seconds = self.seconds if seconds is None else seconds
-                config = self.draft.config.replace(run_id=None)
-                session = TrainingSession(config, self.storage, seconds=seconds)
+            if seconds is not None:
+                session.seconds = seconds
             session.set_speed(self._pace)
             session.start()
             _started.append(session)
@@ -228,14 +231,10 @@ class Desk:
         """Show a session, with its training board; who watched weights watches this one's."""
         before, game = self.session, self._game
         self.scene.show(session)
-        if (
-            isinstance(game, AgentGame)
-            and isinstance(game.source, LiveWeights)
-            and game.source.session is before
-            and before is not session
-        ):
-            self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
-        elif before is not session:
+        if isinstance(game, AgentGame) and isinstance(game.source, LiveWeights):
+            if game.source.session is before and before is not session:
+                self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
+        else:
             self.watch(None)
 
     @property

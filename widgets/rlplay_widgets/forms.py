@@ -31,7 +31,7 @@ from rlplay_widgets.draft import look_up
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.theme import static
 
-__all__ = ["Form", "Option", "options_of"]
+__all__ = ["Bounds", "Form", "Option", "options_of"]
 
 #: A slider is logarithmic from so many times its lowest value, or its default, on.
 _LOGARITHMIC = 50
@@ -93,7 +93,7 @@ class Option:
         if isinstance(value, int):
             grouped = f"{value:,}".replace(",", _NARROW_SPACE)
             return grouped if abs(value) >= _GROUPED else str(value)
-        return repr(value).removesuffix(".0").replace("e-0", "e-").replace("e+", "e")
+        return repr(value + 0.0).removesuffix(".0").replace("e-0", "e-").replace("e+", "e")
 
     def say(self, value: Any) -> str:
         """Name a value for people."""
@@ -118,7 +118,7 @@ def _number(text: str) -> float | None:
         number = float(plain)
     except ValueError:
         return None
-    return number if math.isfinite(number) and plain.isascii() else None
+    return number if math.isfinite(number) else None
 
 
 def options_of(
@@ -167,7 +167,7 @@ def _option(name: str, declared: FieldInfo, choices: Sequence[tuple[str, Any]] |
         return Option(**option, kind="choice", choices=words)
     if kinds and kinds <= {int, float}:
         whole = kinds == {int}
-        bounds = _Bounds.of(declared, whole)
+        bounds = Bounds.of(declared, whole)
         scale = None if nullable else bounds.scale(declared.default, whole)
         return Option(**option, kind="number", whole=whole, range=bounds.say(unit), scale=scale)
     return Option(**option, kind="text" if kinds == {str} else "json", range=unit)
@@ -190,34 +190,36 @@ def _values(annotation: Any) -> list[Any]:
 
 
 @dataclass(frozen=True)
-class _Bounds:
-    """The range that a declaration allows."""
+class Bounds:
+    """The range that a declaration allows.
+
+    Attributes:
+        low: The lowest value; None where there is none.
+        high: The highest value; None where there is none.
+        above: Whether `low` itself is not allowed.
+        below: Whether `high` itself is not allowed.
+    """
 
     low: float | None = None
     high: float | None = None
-    above: bool = False  # `low` itself is not allowed
-    below: bool = False  # `high` itself is not allowed
+    above: bool = False
+    below: bool = False
 
     @classmethod
-    def of(cls, declared: FieldInfo, whole: bool) -> _Bounds:
-        found: dict[str, Any] = {}
-        for constraint in declared.metadata:
-            for name, side, excludes in (
-                ("ge", "low", False),
-                ("gt", "low", True),
-                ("le", "high", False),
-                ("lt", "high", True),
-            ):
-                value = getattr(constraint, name, None)
-                if value is not None:
-                    found[side] = value
-                    found["above" if side == "low" else "below"] = excludes
-        if whole:  # the whole numbers next to what is not allowed are
-            found["low"] = found.get("low") + 1 if found.pop("above", False) else found.get("low")
-            found["high"] = (
-                found.get("high") - 1 if found.pop("below", False) else found.get("high")
-            )
-        return cls(**found)
+    def of(cls, declared: FieldInfo, whole: bool) -> Bounds:
+        """Read the range off a field; of whole numbers, the ones next to what is not allowed."""
+        found = {
+            name: value
+            for constraint in declared.metadata
+            for name in ("ge", "gt", "le", "lt")
+            if (value := getattr(constraint, name, None)) is not None
+        }
+        if whole:
+            low = found["gt"] + 1 if "gt" in found else found.get("ge")
+            high = found["lt"] - 1 if "lt" in found else found.get("le")
+            return cls(low, high)
+        low, high = found.get("gt", found.get("ge")), found.get("lt", found.get("le"))
+        return cls(low, high, "gt" in found, "lt" in found)
 
     def say(self, unit: str) -> str:
         """Say what is allowed."""
@@ -235,8 +237,10 @@ class _Bounds:
     def scale(self, default: Any, whole: bool) -> dict[str, Any] | None:
         """Choose the slider: linear, logarithmic where the range spans decades, or none."""
         low, high = self.low, self.high
-        if low is None or high is None or low < 0 <= high or self.below:
-            return None if not whole or low is None or high is None else _linear(low, high, True)
+        if low is None or high is None or self.below:
+            return None
+        if low < 0:
+            return _linear(low, high, whole) if high - low <= 1000 else None
         usual = float(default) if isinstance(default, int | float) and default > low else high
         start = low
         if low == 0 and not whole:

@@ -60,8 +60,8 @@ COLUMNS = (
         },
     ),
     Column("", "look", "12px", "Its colour in the chart"),
-    Column("Run", width="minmax(96px, 3fr)"),
-    Column("Episodes", "number", "minmax(0, 1fr)", "Episodes that ended"),
+    Column("Run", width="minmax(96px, 2.6fr)"),
+    Column("Episodes", "number", "minmax(0, 1.2fr)", "Episodes that ended"),
     Column("Best", "number", "minmax(0, 0.7fr)", "Highest score of an episode"),
     Column(
         "Mean",
@@ -72,7 +72,7 @@ COLUMNS = (
     ),
     Column("Steps/s", "number", "minmax(0, 1fr)", "Steps a second, over the whole run"),
     Column("Time, s", "number", "minmax(0, 0.9fr)", "Seconds of training, pauses not counted"),
-    Column("Started", "when", "84px"),
+    Column("Started", "when", "78px"),
 )
 
 
@@ -114,7 +114,7 @@ class _Wish:
     axis: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Curve:
     """What is sent of one line: (rows, points) float32."""
 
@@ -122,13 +122,14 @@ class _Curve:
     table: npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Picture:
     """What can be drawn of a wish; the curves of sessions that run follow later, bit by bit."""
 
     wish: _Wish
     lines: list[dict[str, Any]]
     curves: dict[str, _Curve]
+    looks: dict[str, int]  # of each run: its own, or that of the band that it is part of
     groups: bool
     metrics: list[list[str]]
     note: str
@@ -288,17 +289,21 @@ class CurvesView:
                 del self._runs[key]
         found = same_but_for_the_seed(configs)
         grouped = found if wish.axis is not None else []
+        inside = {key for keys in grouped for key in keys}
+        looks = {key: self._looks.get(key, 1) for key in configs if key not in inside}
         lines, curves = [], {}
         last: list[tuple[str, list[float]]] = []
         for keys in grouped:
-            line, curve = self._group(keys, configs, metrics, wish)
+            taken = set(looks.values())
+            look = next(look for look in range(1, MOST + 1) if look not in taken)
+            looks |= dict.fromkeys(keys, look)
+            line, curve = self._group(keys, look, configs, metrics, wish)
             ends = [end for key in keys if (end := _end(metrics[key], wish)) is not None]
             last.append((line["name"], ends))
             if curve is not None:
                 lines.append(line)
                 curves[line["key"]] = curve
         names = _names(configs)
-        inside = {key for keys in grouped for key in keys}
         for key, config in configs.items():
             if key in inside:
                 continue
@@ -307,14 +312,16 @@ class CurvesView:
                     "key": key,
                     "kind": "run",
                     "name": names[key],
-                    "look": self._looks.get(key, 1),
+                    "look": looks[key],
                     "about": f"Run {config.run_id}",
                 }
             )
             if key in self._runs:
                 curves[key] = self._curve(self._runs[key], wish)
         columns = {name for run in metrics.values() for name in run.columns}
-        return _Picture(wish, lines, curves, bool(found), metrics_of(columns), _verdict(last))
+        return _Picture(
+            wish, lines, curves, looks, bool(found), metrics_of(columns), _verdict(last)
+        )
 
     def _read(self, key: str, state: int) -> _Run:
         """Read a saved run, where it is not known in this state."""
@@ -335,6 +342,7 @@ class CurvesView:
     def _group(
         self,
         keys: tuple[str, ...],
+        look: int,
         configs: dict[str, RunConfig],
         metrics: dict[str, Metrics],
         wish: _Wish,
@@ -346,7 +354,7 @@ class CurvesView:
             "key": f"seeds of {keys[0]}",
             "kind": "band",
             "name": f"{config.name or config.algo.upper()}, {len(keys)} seeds",
-            "look": self._looks.get(keys[0], 1),
+            "look": look,
             "about": f"Interquartile mean of the seeds {names}, in a band of 95 %",
         }
         axis = str(wish.axis)
@@ -555,7 +563,10 @@ class CurvesView:
         return (recent_mean(run.metrics, "score", _RECENT), speed, elapsed)
 
     def _row(self, key: str, name: str, facts: tuple[Cell, ...]) -> Row:
-        look = self._looks.get(key) if key in self._chosen else None
+        picture, look = self._picture, None
+        if key in self._chosen:
+            own = self._looks.get(key)
+            look = own if picture is None else picture.looks.get(key, own)
         colour = None if look is None else (look - 1) % LOOKS + 1
         return Row(key, ("on" if look else "off", colour, name, *facts))
 

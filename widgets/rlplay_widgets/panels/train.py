@@ -58,8 +58,8 @@ class TrainPanel:
             description="Preset", tooltip="Options that go well together, for the next start"
         )
         self.name = ipw.Text(
-            description="Run name",
-            placeholder="none",
+            description="Name",
+            placeholder="of the next run",
             continuous_update=False,
             tooltip="A title for the next run",
         )

@@ -112,7 +112,8 @@ function makePlot(box, place, { across, series, bands = [], floor, onCursor, onD
         { ...axis((value) => ACROSS[across()][1](value), 24), space: 80 },
         { ...axis(short, 46), space: 32 },
       ],
-      bands: bands.map((band) => ({ ...band, fill: color(band.fill) })),
+      // The looks are given as #rrggbb: two more digits make them see-through.
+      bands: bands.map((band) => ({ ...band, fill: () => `${color(band.fill)()}33` })),
       series: [{}, ...series.map((line) => ({
         points: { show: false },
         spanGaps: true,
