@@ -50,7 +50,7 @@ def test_runs_are_compared_and_race(lab: Lab, window: Window) -> None:
         """() => document.querySelector('.rlplay-tip')?.textContent
           .startsWith('learning rate 0.001 → 0.0003 at ')"""
     )
-    page.locator(".rlplay-place-curve .rlplay-chooser").select_option("length")
+    page.locator(".rlplay-place-curve .rlplay-choice-of").select_option("length")
     window.until(
         """() => document.querySelector('.rlplay-place-curve .rlplay-plot')
           .getAttribute('aria-label').startsWith('Episode length curve: mean ')"""

@@ -231,14 +231,10 @@ class Desk:
         """Show a session, with its training board; who watched weights watches this one's."""
         before, game = self.session, self._game
         self.scene.show(session)
-        if (
-            isinstance(game, AgentGame)
-            and isinstance(game.source, LiveWeights)
-            and game.source.session is before
-            and before is not session
-        ):
-            self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
-        elif before is not session:
+        if isinstance(game, AgentGame) and isinstance(game.source, LiveWeights):
+            if game.source.session is before and before is not session:
+                self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
+        else:
             self.watch(None)
 
     @property

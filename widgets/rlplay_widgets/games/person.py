@@ -202,7 +202,7 @@ class PersonGame(Game):
 
     def due(self, now: float) -> float:
         """The first board is due at once, a step when a key was pressed or the clock says so."""
-        if (self._new or not self._opened) and not self.shown().problem:
+        if self._new or not (self._opened or self.shown().problem):
             return 0.0
         if not self.paced and self._pressed and not self.ended:
             return 0.0
@@ -211,6 +211,7 @@ class PersonGame(Game):
     def open(self) -> None:
         """Make the board, and compile its rules where they are not yet."""
         config = self._config
+        self._new = False
         get_env_spec(config.env_name).env.prepare(
             lambda words: self.show(Shown(env_name=config.env_name, words=words))
         )

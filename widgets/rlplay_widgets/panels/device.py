@@ -272,8 +272,8 @@ class DevicePanel:
         notes = []
         if measurement.disturbed:
             notes.append(
-                "A session trained meanwhile and took its part of the machine: alone, each figure "
-                "would be higher."
+                "A session trained meanwhile and took its part of the machine: the figures are "
+                "lower than alone, and their order may differ. Pause it and measure again."
             )
         if not is_current:
             notes.append("Measured with another config than the one that stands here now.")

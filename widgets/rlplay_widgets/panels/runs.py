@@ -136,11 +136,12 @@ class RunsPanel:
         label = ipw.Label("Add a sample:")
         tools = ipw.HBox([label, *self.samples.values(), self.upload.widget])
         acts = ipw.HBox([*self.actions.values()])
-        texts = ipw.HBox([self.name, self.notes])
+        self.texts = ipw.HBox([self.name, self.notes])
         foot = ipw.Box([self.receipt.widget, self.about])
-        self.widget = ipw.VBox([tools, self.table.widget, acts, texts, foot])
+        self.widget = ipw.VBox([tools, self.table.widget, acts, self.texts, foot])
         self.widget.add_class("rlplay-runs")
-        for part, name in ((tools, "tools"), (acts, "acts"), (texts, "texts"), (foot, "foot")):
+        parts = {"tools": tools, "acts": acts, "texts": self.texts, "foot": foot}
+        for name, part in parts.items():
             part.add_class(f"rlplay-runs-{name}")
         self.table.rows = self._rows()
         self._library.refresh()
@@ -363,9 +364,10 @@ class RunsPanel:
         try:
             self._desk.storage.delete_run(*run)
         except RunBusy as error:
+            holder = self._desk.storage.get_holder(*run) or "a session"
             raise RunBusy(
-                f"Run {run[1]!r} is not deleted, since a session still writes it. Stop that "
-                f"session first, then delete it. ({error})"
+                f"Run {run[1]!r} is not deleted, since it is being written by {holder}. Stop that "
+                "session first, then delete it."
             ) from error
         return run
 
@@ -414,13 +416,15 @@ class RunsPanel:
         notes = known[1] if known is not None and usable else ""
         assign(self.name, disabled=not usable, value=name)
         assign(self.notes, disabled=not usable or known is None, value=notes)
-        root = self._desk.storage.base_dir
-        about = f'Library <code class="rlplay-path">{escape(root)}</code>'
-        if self._library.problem:
-            about += message_html(self._library.problem)
-        if listed is not None and listed["broken"]:
-            about += message_html(listed["broken"])
-        assign(self.about, value=about)
+        broken = listed["broken"] if listed is not None else None
+        assign(self.texts.layout, display="none" if broken else None)
+        messages = [text for text in (self._library.problem, broken) if text]
+        root = escape(self._desk.storage.base_dir)
+        assign(
+            self.about,
+            value="".join(map(message_html, messages))
+            + f'<p>Library <code class="rlplay-path">{root}</code></p>',
+        )
 
 
 def exports_folder(base_dir: Path) -> Path:

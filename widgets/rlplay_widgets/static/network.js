@@ -6,7 +6,8 @@
 
 const NODES = 12; // at most so many of a layer are drawn
 const STEP = 16; // units that an arrow adds
-const HEIGHT = 142; // of the picture
+const HEIGHT = 142; // of the picture, without a line of words above it
+const LINE = 32;
 const ANSWER = 2000; // ms to wait for the kernel's answer to a change
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -133,12 +134,16 @@ function render({ model, el }) {
   };
   name.onkeydown = (event) => {
     if (event.key === "Escape") ask(false);
+    if (event.key === "Enter") {
+      event.preventDefault(); // JupyterLab would open the cell, and submit nothing
+      saving.requestSubmit();
+    }
   };
   bar.append(choice, keep, remove, saving, total);
 
   const ask = (open) => {
     saving.hidden = !open;
-    keep.hidden = open;
+    keep.hidden = choice.hidden = open;
     if (open) {
       const own = state.chosen?.startsWith("own:");
       name.value = own ? state.chosen.slice(4) : "";
@@ -427,13 +432,22 @@ function render({ model, el }) {
       ? state.parameters : facts.size ? countParameters(shown, facts) : [];
     const same = JSON.stringify(shown) === JSON.stringify(layers);
     cards.forEach(({ count }, i) => {
-      count.textContent = same && counts[i] !== undefined ? `${number(counts[i])} parameters` : "";
+      tell(count, same ? counts[i] : undefined);
     });
     const own = facts.outputs?.length > 0;
-    output.count.textContent = own && same ? `${number(counts.at(-1))} parameters` : "";
+    tell(output.count, own && same ? counts.at(-1) : undefined);
     const sum = counts.reduce((all, each) => all + each, 0);
     const words = counts.length ? plural(sum, "parameter") : "";
     total.textContent = own || !words ? words : `${words} in these layers`;
+  };
+
+  // The word is left out in a narrow card.
+  const tell = (place, count) => {
+    const words = count === undefined ? "" : number(count);
+    if (place.dataset.words === words) return;
+    place.dataset.words = words;
+    place.title = words && `${words} parameters`;
+    place.replaceChildren(words, make("span", "", words && " parameters"));
   };
 
   const write = () => {
@@ -471,8 +485,10 @@ function render({ model, el }) {
   note.setAttribute("role", "status");
   figure.append(picture);
 
+  let height = HEIGHT;
   const paint = () => {
     const width = figure.clientWidth;
+    height = note.textContent ? HEIGHT - LINE : HEIGHT;
     if (!width || !facts.size) {
       picture.replaceChildren();
       return;
@@ -495,14 +511,15 @@ function render({ model, el }) {
     shown.forEach(({ units, activation }, i) => {
       const x = places[i + 1];
       link(column(nodes, x, units, "rlplay-net-hidden"));
-      const name = label(x, HEIGHT / 2 + 4, number(units), `${plural(units, "unit")}, ${activation}`, "middle");
+      const name = label(x, height / 2 + 4, number(units), `${plural(units, "unit")}, ${activation}`, "middle");
       name.classList.add("rlplay-net-number");
+      if (places[i + 1] - places[i] < 34) name.classList.add("rlplay-net-tight");
       if (units > NODES) names.append(name);
     });
     if (ends) link(outputs(nodes, places.at(-1)));
-    picture.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     picture.setAttribute("width", width);
-    picture.setAttribute("height", HEIGHT);
+    picture.setAttribute("height", height);
     picture.setAttribute("aria-label", inWords());
     picture.replaceChildren(edges, nodes, names);
   };
@@ -523,18 +540,18 @@ function render({ model, el }) {
 
   // Nodes from top to bottom around the middle; where some are left out there is a gap with dots,
   // and in a hidden layer with its number between them.
-  const column = (group, x, count, look, gap = 9.4) => {
+  const column = (group, x, count, look, gap = (height - 38) / (NODES - 1)) => {
     const cut = count > NODES;
     const rows = Math.min(count, NODES);
     const space = cut ? 30 : gap;
     const drawn = [];
     for (let row = 0; row < rows; row += 1) {
       const up = row - (rows - 1) / 2;
-      const y = HEIGHT / 2 + up * gap + (Math.sign(up) * (space - gap)) / 2;
-      group.append(draw("circle", { cx: x, cy: y, r: 3.4, class: look }));
+      const y = height / 2 + up * gap + (Math.sign(up) * (space - gap)) / 2;
+      group.append(draw("circle", { cx: x, cy: y, r: Math.min(3.4, 0.36 * gap), class: look }));
       drawn.push([x, y]);
     }
-    if (cut) for (const side of [-1, 1]) dots(group, x, HEIGHT / 2 + side * 9, 0.7);
+    if (cut) for (const side of [-1, 1]) dots(group, x, height / 2 + side * 9, 0.7);
     return drawn;
   };
 
@@ -557,8 +574,8 @@ function render({ model, el }) {
     const slip = 4 * Math.max(0, windows.length - 1);
     const below = sheet ? sheet + slip + 7 : 0;
     const full = parts.reduce((sum, { height }) => sum + height, 0);
-    const scale = Math.min(1, (HEIGHT - below - 6) / Math.max(1, full));
-    let y = Math.max(3, (HEIGHT - full * scale - below) / 2);
+    const scale = Math.min(1, (height - below - 6) / Math.max(1, full));
+    let y = Math.max(3, (height - full * scale - below) / 2);
     const drawn = [];
     for (const { block, count, height } of parts) {
       const step = Math.min(7.5, (height * scale) / (count + 0.4));
@@ -617,7 +634,7 @@ function render({ model, el }) {
   const outputs = (group, x) => {
     const many = facts.outputs.length > NODES;
     const drawn = column(group, x, facts.outputs.length, "rlplay-net-output",
-      Math.min(24, (HEIGHT - 12) / Math.min(NODES + 2, facts.outputs.length)));
+      Math.min(24, (height - 12) / Math.min(NODES + 2, facts.outputs.length)));
     const half = NODES / 2;
     const rows = many
       ? [...facts.outputs.slice(0, half), ...facts.outputs.slice(-half)] : facts.outputs;

@@ -34,13 +34,8 @@ function render({ model, el }) {
   const forth = button("step-forward", "One step forth", "forth");
 
   const track = make("div", "rlplay-replay-track");
-  const svg = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
-  const marks = svg("svg");
-  const apples = svg("path");
-  marks.setAttribute("preserveAspectRatio", "none");
+  const marks = make("div", "rlplay-replay-marks");
   marks.setAttribute("aria-hidden", "true");
-  apples.setAttribute("vector-effect", "non-scaling-stroke");
-  marks.append(apples);
   const end = make("i", "rlplay-look");
   end.setAttribute("aria-hidden", "true");
   const slider = make("input");
@@ -119,8 +114,14 @@ function render({ model, el }) {
   const build = () => {
     const length = model.get("length");
     slider.max = String(Math.max(1, length));
-    marks.setAttribute("viewBox", `0 0 ${Math.max(1, length)} 1`);
-    apples.setAttribute("d", model.get("apples").map((step) => `M${step} 0V1`).join(""));
+    // One picture, however many there are.
+    const stops = model.get("apples").flatMap((step) => {
+      const at = `${100 * step / Math.max(1, length)}%`;
+      const [from, to] = [`calc(${at} - 0.75px)`, `calc(${at} + 0.75px)`];
+      const apple = "var(--rlplay-apple)";
+      return [`transparent ${from}`, `${apple} ${from}`, `${apple} ${to}`, `transparent ${to}`];
+    });
+    marks.style.backgroundImage = stops.length ? `linear-gradient(90deg, ${stops})` : "none";
     const ending = model.get("ending");
     end.className = `rlplay-look rlplay-look-${ending.look ?? ""}`;
     end.title = ending.words ?? "";
