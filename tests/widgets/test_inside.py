@@ -168,6 +168,20 @@ def test_the_line_says_where_an_episode_began(look: Inside) -> None:
     assert np.concatenate(begins).tolist() == [0, 0, 1, 0]
 
 
+def test_another_agent_begins_another_line(look: Inside) -> None:
+    look.open()
+    look.show(value=1.0)
+    look.tick()
+    look.game = Still()
+    look.game.playing = False
+    look.desk.watch(look.game)
+    look.show(value=2.0)
+    look.tick()
+    content, (_, _, _, points) = look.messages[-1]
+    assert content["reset"]
+    assert np.frombuffer(points, np.float32).tolist() == [2.0, 0.0]
+
+
 def test_a_moving_agent_sends_little(look: Inside) -> None:
     """Thirty boards a second, everything on, a large network."""
     panel = look.open()
@@ -273,7 +287,7 @@ def test_an_overlay_that_breaks_leaves_the_board(
 @pytest.mark.parametrize(
     ("thoughts", "words"),
     [
-        (lambda: None, "not known yet"),
+        (lambda: None, "No agent has thought"),
         (dict, "does not say what it thinks"),
         (lambda: {"q_values": [1.0, 2.0, 3.0]}, "the value of the state, the activations"),
     ],

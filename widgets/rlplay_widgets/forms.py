@@ -93,7 +93,7 @@ class Option:
         if isinstance(value, int):
             grouped = f"{value:,}".replace(",", _NARROW_SPACE)
             return grouped if abs(value) >= _GROUPED else str(value)
-        return repr(value).removesuffix(".0").replace("e-0", "e-").replace("e+", "e")
+        return repr(value + 0.0).removesuffix(".0").replace("e-0", "e-").replace("e+", "e")
 
     def say(self, value: Any) -> str:
         """Name a value for people."""
@@ -118,7 +118,7 @@ def _number(text: str) -> float | None:
         number = float(plain)
     except ValueError:
         return None
-    return number if math.isfinite(number) and plain.isascii() else None
+    return number if math.isfinite(number) else None
 
 
 def options_of(
@@ -208,23 +208,18 @@ class Bounds:
     @classmethod
     def of(cls, declared: FieldInfo, whole: bool) -> Bounds:
         """Read the range off a field; of whole numbers, the ones next to what is not allowed."""
-        found: dict[str, Any] = {}
-        for constraint in declared.metadata:
-            for name, side, excludes in (
-                ("ge", "low", False),
-                ("gt", "low", True),
-                ("le", "high", False),
-                ("lt", "high", True),
-            ):
-                value = getattr(constraint, name, None)
-                if value is not None:
-                    found[side] = value
-                    found["above" if side == "low" else "below"] = excludes
-        if whole and found.pop("above", False):
-            found["low"] += 1
-        if whole and found.pop("below", False):
-            found["high"] -= 1
-        return cls(**found)
+        found = {
+            name: value
+            for constraint in declared.metadata
+            for name in ("ge", "gt", "le", "lt")
+            if (value := getattr(constraint, name, None)) is not None
+        }
+        if whole:
+            low = found["gt"] + 1 if "gt" in found else found.get("ge")
+            high = found["lt"] - 1 if "lt" in found else found.get("le")
+            return cls(low, high)
+        low, high = found.get("gt", found.get("ge")), found.get("lt", found.get("le"))
+        return cls(low, high, "gt" in found, "lt" in found)
 
     def say(self, unit: str) -> str:
         """Say what is allowed."""
@@ -242,8 +237,10 @@ class Bounds:
     def scale(self, default: Any, whole: bool) -> dict[str, Any] | None:
         """Choose the slider: linear, logarithmic where the range spans decades, or none."""
         low, high = self.low, self.high
-        if low is None or high is None or low < 0 <= high or self.below:
-            return None if not whole or low is None or high is None else _linear(low, high, True)
+        if low is None or high is None or self.below:
+            return None
+        if low < 0:
+            return _linear(low, high, whole) if high - low <= 1000 else None
         usual = float(default) if isinstance(default, int | float) and default > low else high
         start = low
         if low == 0 and not whole:
@@ -378,7 +375,10 @@ class Form:
     def reset_all(self) -> None:
         """Put every option of the form back to its default."""
         for name in self.options:
-            if self._desk.draft.get(*self.place, name) != self.default(name):
+            place = (*self.place, name)
+            if self._desk.draft.is_locked(*place):
+                continue
+            if self._desk.draft.get(*place) != self.default(name):
                 self.reset(name)
 
     def default(self, name: str) -> Any:
@@ -427,6 +427,7 @@ class Form:
                 "reason": _reason(problem, option, value),
                 "note": "" if problem else self.notes.get(name, ""),
                 "default": option.say(default) if value != default else "",
+                "locked": draft.is_locked(*self.place, name),
                 "later": "" if running is None or problem else self._later(name, value, running),
             }
         assign(self.widget, now={"heard": self._heard, "options": now})

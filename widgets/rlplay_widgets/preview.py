@@ -179,7 +179,7 @@ def _good_action(env: BaseEnvironment, generator: np.random.Generator) -> Any:
     return best
 
 
-# One example for each board, made by the clerk -----------------------------------------------------
+# One example for each board, made by the clerk ---------------------------------------------------
 
 Key = tuple[EnvSpec, str]
 
@@ -240,8 +240,9 @@ def preview(desk: Desk, frame: Frame) -> Shown:
     config = desk.draft.config
     if desk.game is not None or frame.snapshot.state in LIVE:
         return shown
-    # With the window over it, the board is another picture.
-    version = 2 * shown.version + _shows_window(desk, frame)
+    # Another window over the same board is another picture.
+    window = json.dumps(config.env_config) if _shows_window(desk, frame) else ""
+    version = hash((shown.version, window))
     session = frame.session
     if session is not None and frame.snapshot.game_state is not None:
         there = session.config
@@ -268,5 +269,10 @@ def draw_preview(desk: Desk, frame: Frame, shown: Shown, picture: Picture) -> No
 
 
 def _shows_window(desk: Desk, frame: Frame) -> bool:
-    """Whether somebody edits what is seen, and nothing plays."""
-    return desk.chosen_tab() == "World" and desk.game is None and frame.snapshot.state not in LIVE
+    """Whether somebody edits what is seen, and nothing plays or shows it anyway."""
+    return (
+        desk.chosen_tab() == "World"
+        and desk.game is None
+        and frame.snapshot.state not in LIVE
+        and "sees" not in desk.choices
+    )

@@ -127,7 +127,7 @@ class Receipt:
                 self._until = float("inf")
             words, path, size, undo = self._words, self._path, self._size, self._undo_words
         if tasks:
-            words, path, size, undo = f"{tasks[-1].capitalize()} …", "", 0, ""
+            words, path, size, undo = f"{tasks[-1][:1].upper()}{tasks[-1][1:]} …", "", 0, ""
         assign(self.widget, words=words, path=path, size=size, undo=undo)
         if self._piece is not None and now >= self._next:
             (content, piece), self._piece = self._piece, None

@@ -65,6 +65,7 @@ class InsidePanel:
         self._values: deque[tuple[float, bool]] = deque(maxlen=HISTORY)
         self._unsent = 0
         self._step = -1
+        self._source: tuple[Any, ...] | None = None  # the game and the session of the line
         self._noted: tuple[str, int] | None = None  # the board whose value is noted
         self._sent: tuple[Any, ...] | None = None
         self._scales: list[float] = []
@@ -92,6 +93,7 @@ class InsidePanel:
         assign(self.widget, on=list(choices))
         shown = self._desk.shown(frame)
         thoughts = shown.thoughts or {}
+        self._follow(frame)
         if "value" in choices:
             self._note(shown, thoughts)
         if frame.now < self._next and not self._needed:
@@ -107,12 +109,22 @@ class InsidePanel:
         assign(
             self.widget,
             about=_about(inputs, shown, on),
-            missing=_missing(frame, shown, on) if any(on.values()) else [],
+            missing=_missing(shown, on) if any(on.values()) else [],
         )
         if any(on.values()):
             nbytes = self._tell(inputs, shown, on)
             self._next = frame.now + max(_EVERY, nbytes / _BYTES_PER_SECOND)
         return False
+
+    def _follow(self, frame: Frame) -> None:
+        """Begin a new line where another agent is looked into."""
+        source = (self._desk.game, frame.session)
+        if source != self._source:
+            self._source = source
+            self._values.clear()
+            self._unsent, self._step, self._noted = 0, -1, None
+            self._scales = []
+            self._reset = True
 
     def _note(self, shown: Shown, thoughts: dict[str, Any]) -> None:
         """Remember the value of a state that is new."""
@@ -273,7 +285,7 @@ def _about(inputs: Inputs | None, shown: Shown, on: dict[str, bool]) -> dict[str
     return about
 
 
-def _missing(frame: Frame, shown: Shown, on: dict[str, bool]) -> list[str]:
+def _missing(shown: Shown, on: dict[str, bool]) -> list[str]:
     """Say what there is not, one sentence each."""
     if shown.state is None:
         return ["There is no board to look into yet: start a training, or watch an agent play."]
@@ -281,8 +293,7 @@ def _missing(frame: Frame, shown: Shown, on: dict[str, bool]) -> list[str]:
     thoughts = shown.thoughts
     asked = on["thinks"] or on["mattered"] or on["network"] or on["value"]
     if asked and thoughts is None:
-        if frame.snapshot.state == "running" or shown.words != "an example":
-            missing.append("What the agent thinks of this board is not known yet.")
+        missing.append("No agent has thought about this board yet.")
     elif asked and not thoughts:
         missing.append("This agent does not say what it thinks: its explain gives nothing.")
     elif asked and thoughts is not None:

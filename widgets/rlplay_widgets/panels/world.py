@@ -33,8 +33,8 @@ SECTIONS = {
 _SEEN = ("numbers", "window")
 #: So many single inputs of a block are named.
 _NAMED = 400
-#: What the lengths of a window's reach are called.
-_REACH = tuple((f"{2 * reach + 1} × {2 * reach + 1}", reach) for reach in range(1, 21))
+#: How wide the window is for each reach, in cells.
+_REACH = tuple((f"{2 * k + 1} \N{MULTIPLICATION SIGN} {2 * k + 1}", k) for k in range(1, 21))
 _VISION = (("neighbours", 0), *_REACH, ("whole grid", -1))
 
 
@@ -210,7 +210,8 @@ class WorldPanel:
 
 def _environments() -> dict[str, Sequence[tuple[str, Any]]]:
     """The registered environments, as choices."""
-    specs = sorted(tuple(ENV_REGISTRY.values()), key=lambda spec: spec.title.lower())
+    specs = list(ENV_REGISTRY.values())
+    specs.sort(key=lambda spec: spec.title.lower())
     titles = [spec.title for spec in specs]
     words = [
         spec.title if titles.count(spec.title) == 1 else f"{spec.title} ({spec.name})"

@@ -42,7 +42,7 @@ function render({ model, el }) {
     + "holds 95 % of what other draws of the seeds would give",
   );
 
-  const format = make("select", "rlplay-chooser rlplay-format");
+  const format = make("select", "rlplay-choice-of rlplay-format");
   const save = make("button", "rlplay-save", "Save figure");
   format.setAttribute("aria-label", "File format of the figure");
   format.append(...["PNG", "SVG", "PDF"].map((name) => make("option", "", name)));

@@ -52,7 +52,7 @@ function render({ model, el }) {
   };
 
   const fillGroup = (group) => {
-    const { value, choices: list, about, problem } = model.get("state")[group.option];
+    const { value, choices: list, about, problem, locked } = model.get("state")[group.option];
     const options = JSON.stringify(list);
     if (group.options !== options) {
       group.options = options;
@@ -75,9 +75,11 @@ function render({ model, el }) {
     }
     for (const { input, value: own } of group.inputs) {
       if (input.checked !== (own === value)) input.checked = own === value;
+      input.disabled = locked;
     }
+    if (group.select) group.select.disabled = locked;
     if (group.select) group.select.selectedIndex = list.findIndex((choice) => choice.value === value);
-    write(group.about, about);
+    write(group.about, locked ? "This lesson keeps it as it is." : about);
     write(group.problem, problem);
   };
 

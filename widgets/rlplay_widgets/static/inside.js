@@ -114,7 +114,7 @@ function render({ model, el }) {
 
   const value = section(
     "value",
-    "Value of the state",
+    "State value",
     "What the agent expects to collect from here on, later rewards discounted",
   );
   const worth = make("b", "", "–");

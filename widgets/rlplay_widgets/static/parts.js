@@ -52,7 +52,7 @@ function toggle(label, choices, choose) {
 
 // A list to choose from that is filled again only when the choices change.
 function chooser(label, choose) {
-  const select = make("select", "rlplay-chooser");
+  const select = make("select", "rlplay-choice-of");
   select.setAttribute("aria-label", label);
   select.onchange = () => choose(select.value);
   let known = "";

@@ -53,8 +53,8 @@ function render({ model, el }) {
   const choices = [];
   const lane = (at) => {
     const cell = make("div", "rlplay-race-who");
-    const who = make("select", "rlplay-chooser");
-    const age = make("select", "rlplay-chooser rlplay-race-age");
+    const who = make("select", "rlplay-choice-of");
+    const age = make("select", "rlplay-choice-of rlplay-race-age");
     who.setAttribute("aria-label", `Agent ${at + 1}`);
     age.setAttribute("aria-label", `Age of agent ${at + 1}`);
     const enter = (key, old) => model.send({ kind: "enter", lane: at, key, age: old });
