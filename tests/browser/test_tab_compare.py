@@ -42,7 +42,7 @@ def test_runs_are_compared_and_race(lab: Lab, window: Window) -> None:
 
     # The live chart: the other session has its name in the legend, and the change left a mark.
     window.until(
-        """() => [...document.querySelectorAll('.rlplay-facts .rlplay-legend span')]
+        """() => [...document.querySelectorAll('.rlplay-place-curve .rlplay-legend span')]
           .some(e => e.textContent === 'the other')"""
     )
     page.locator(".rlplay-marks button").first.focus()
@@ -50,9 +50,9 @@ def test_runs_are_compared_and_race(lab: Lab, window: Window) -> None:
         """() => document.querySelector('.rlplay-tip')?.textContent
           .startsWith('learning rate 0.001 → 0.0003 at ')"""
     )
-    page.locator(".rlplay-facts .rlplay-choice-of").select_option("length")
+    page.locator(".rlplay-place-curve .rlplay-choice-of").select_option("length")
     window.until(
-        """() => document.querySelector('.rlplay-facts .rlplay-plot')
+        """() => document.querySelector('.rlplay-place-curve .rlplay-plot')
           .getAttribute('aria-label').startsWith('Episode length curve: mean ')"""
     )
 

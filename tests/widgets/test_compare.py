@@ -52,8 +52,9 @@ class Bench:
         for _ in range(400):
             self.tick()
             desk = self.playground.desk
-            if not desk.tasks and not self.curves._preparing and not desk.library._waiting:
-                self.tick()
+            listing = desk.library._next == float("inf")
+            if not (desk.tasks or self.curves._preparing or listing):
+                self.tick(0.5)
                 if not desk.tasks:
                     break
             time.sleep(0.02)

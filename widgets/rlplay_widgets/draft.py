@@ -128,7 +128,7 @@ class Draft:
         return None
 
     def choose_preset(self, name: str) -> None:
-        """Take over a preset of the algorithm; what a person changed of the board stays.
+        """Take over a preset of the algorithm; what no preset says stays as a person has it.
 
         Raises:
             UnknownPreset: When there is no such preset.
@@ -142,14 +142,33 @@ class Draft:
     def _with_preset(self, name: str) -> RunConfig:
         """Give the config with a preset of its algorithm laid over."""
         old = self._config
-        preset = get_default_config(old.algo, old.env_name, name)
-        return self._kept(preset.replace(**self._own(old.env_name)))
+        presets = {
+            preset: get_default_config(old.algo, old.env_name, preset)
+            for preset in {*list_presets(old.algo, old.env_name), name}
+        }
+        own = self._own(old.env_name)
+        standard = presets["default"].env_config
+        # An option that any preset says is the preset's, also where this one leaves its default.
+        own["env_config"] = {
+            option: value
+            for option, value in own["env_config"].items()
+            if all(preset.env_config[option] == standard[option] for preset in presets.values())
+        }
+        return self._kept(presets[name].replace(**own))
 
-    def adopt(self, config: RunConfig) -> None:
-        """Take another config, and forget what was wrong."""
+    def adopt(self, config: RunConfig, *, keep_locked: bool = False) -> None:
+        """Take another config, and forget what was wrong.
+
+        Args:
+            config: The config.
+            keep_locked: Whether the options that a lesson locks stay as they are.
+
+        Raises:
+            ConfigError: When it does not go with what is locked.
+        """
         with self._lock:
+            self._config = self._kept(config) if keep_locked else config
             self.version += 1
-            self._config = config
             self._wrong = {}
 
     def _try(self, place: Place, value: Any) -> bool:
