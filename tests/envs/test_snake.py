@@ -476,6 +476,22 @@ def test_importing_the_environments_imports_no_compiler():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_the_first_boards_of_two_threads_come_at_the_same_time():
+    # One makes a board while the other looks whether it can; each would import the compiler.
+    code = (
+        "import os, threading\n"
+        "from rlplay.envs import create_env, get_env_spec\n"
+        "threads = [threading.Thread(target=lambda: create_env('snake'), daemon=True),\n"
+        "    threading.Thread(\n"
+        "        target=lambda: get_env_spec('snake').env.prepare(print), daemon=True)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join(60)\n"
+        "os._exit(any(thread.is_alive() for thread in threads))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 @pytest.mark.long
 def test_a_cold_cache_is_told_from_a_warm_one(tmp_path):
     code = (

@@ -124,6 +124,15 @@ def test_other_options_than_its_own_cannot_be_set(tab: Driver) -> None:
     assert tab.draft.config.seed == 0
 
 
+def test_a_lesson_may_keep_the_device_as_it_is(tab: Driver) -> None:
+    tab.draft.lock(("device",))
+    state = tab.set("device", "cpu")
+    assert state["device"]["locked"]
+    assert state["device"]["value"] == "auto"
+    assert not state["precision"]["locked"]
+    assert tab.said
+
+
 def test_a_config_from_elsewhere_says_that_its_device_is_not_here(tab: Driver) -> None:
     tab.draft.adopt(tab.draft.config.replace(device="mps", num_threads=64))
     state = tab.paint()

@@ -359,3 +359,17 @@ def test_choices_stand_in_place_of_the_declared_control() -> None:
     assert field["choices"] == [["neighbours", 0], ["whole grid", -1]]
     assert form.enter("vision", -1)
     assert painted(form, "vision")["value"] == -1
+
+
+def test_what_a_lesson_keeps_cannot_be_changed() -> None:
+    form = form_of("env_config")
+    draft = form._desk.draft
+    draft.set("env_config", "grid_size", 7)
+    draft.lock(("env_config", "grid_size"))
+    send(form, kind="set", name="grid_size", value="12", at=1)
+    form.enter("vision", 1)
+    form.reset_all()
+    assert draft.config.env_config["grid_size"] == 7
+    assert draft.config.env_config["vision"] == 5
+    assert painted(form, "grid_size")["locked"]
+    assert not painted(form, "vision")["locked"]

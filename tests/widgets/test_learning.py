@@ -8,7 +8,7 @@ import pytest
 
 import rlplay
 from rlplay_widgets import Playground
-from rlplay_widgets.panels.learning import LearningPanel, with_preset
+from rlplay_widgets.panels.learning import LearningPanel
 
 from .test_train import paint_until
 from .test_world import settle
@@ -38,7 +38,6 @@ def test_a_preset_is_adopted_and_what_it_changes_is_marked(painter, learning, al
     desk.set("algo", algo)
     for place, value in ((("name",), "mine"), (("seed",), 7), (("device",), "cpu")):
         desk.set(*place, value)
-    desk.set("reward_config", "apple", 3.0)
     for preset in rlplay.list_presets(algo, "snake"):
         learning.presets.click(preset)
         painter.tick()
@@ -57,9 +56,17 @@ def test_a_preset_is_adopted_and_what_it_changes_is_marked(painter, learning, al
     assert learning.presets.widget.chosen == ""
 
 
-def test_a_preset_keeps_ones_rewards_unless_it_says_otherwise() -> None:
-    config = rlplay.get_default_config().replace(reward_config={"apple": "score"})
-    assert with_preset(config, "fast").reward_config["apple"] == "score"
+def test_a_preset_keeps_what_no_preset_says(painter, learning) -> None:
+    desk = learning._desk
+    desk.set("env_config", "grid_size", 7)
+    desk.set("reward_config", "apple", "score")
+    learning.presets.click("classic")
+    assert desk.draft.config.env_config["vision"] == 0
+    learning.presets.click("default")
+    own = {"env_config": {"grid_size": 7}, "reward_config": {"apple": "score"}}
+    assert desk.draft.config == rlplay.get_default_config().replace(**own)
+    painter.tick()
+    assert learning.presets.widget.chosen == "default"
 
 
 def test_the_form_follows_the_algorithm(painter, learning) -> None:

@@ -342,6 +342,16 @@ def test_what_runs_keeps_its_network(tab: Driver) -> None:
     assert tab.paint()["note"] == ""
 
 
+def test_a_lesson_may_keep_the_network_as_it_is(tab: Driver) -> None:
+    assert not tab.state["locked"]
+    tab.draft.lock(("network_config",))
+    assert tab.paint()["locked"]
+    before = tab.layers
+    state = tab.set(layer(3))
+    assert state["layers"] == tab.layers == before
+    assert any("lesson" in text for text in tab.said)
+
+
 def test_the_browser_never_writes_html() -> None:
     for name in ("network.js", "device.js"):
         assert "innerHTML" not in static(name)

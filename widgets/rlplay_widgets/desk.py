@@ -17,7 +17,7 @@ from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
-from rlplay_widgets.games import AgentGame, LiveWeights, ReplayGame, Thinker
+from rlplay_widgets.games import AgentGame, LiveWeights, PersonGame, ReplayGame, Thinker
 from rlplay_widgets.library import Library, SavedRun
 from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
@@ -150,16 +150,30 @@ class Desk:
     def adopt(self, config: RunConfig) -> None:
         """Take another config into the draft, and into the session what can change live there."""
         with self._lock:
-            self.draft.adopt(config.replace(run_id=None))
-            session = self.session
-            if session is None or not self.scene.live:
-                return
-            running = session.config
-            if running.algo == config.algo:
-                live = get_agent_spec(running.algo).hyperparameters.live_names()
-                session.update_hyperparams(**{name: config.hyperparams[name] for name in live})
-            if running.env_name == config.env_name:
-                session.update_rewards(**config.reward_config)
+            self.draft.adopt(config.replace(run_id=None), keep_locked=True)
+            self._change_live()
+
+    def choose_preset(self, name: str) -> None:
+        """Take a preset into the draft, and into the session what can change live there.
+
+        Raises:
+            UnknownPreset: When the draft's algorithm has none of this name for its environment.
+        """
+        with self._lock:
+            self.draft.choose_preset(name)
+            self._change_live()
+
+    def _change_live(self) -> None:
+        """Have the session that runs take from the draft all that can change live."""
+        session, config = self.session, self.draft.config
+        if session is None or not self.scene.live:
+            return
+        running = session.config
+        if running.algo == config.algo:
+            live = get_agent_spec(running.algo).hyperparameters.live_names()
+            session.update_hyperparams(**{name: config.hyperparams[name] for name in live})
+        if running.env_name == config.env_name:
+            session.update_rewards(**config.reward_config)
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.
@@ -228,13 +242,16 @@ class Desk:
         return session if same else None
 
     def _show(self, session: TrainingSession) -> None:
-        """Show a session, with its training board; who watched weights watches this one's."""
+        """Show a session, on the board too.
+
+        Who watched the weights of the one before watches this one's; who plays, plays on.
+        """
         before, game = self.session, self._game
         self.scene.show(session)
         if isinstance(game, AgentGame) and isinstance(game.source, LiveWeights):
             if game.source.session is before and before is not session:
                 self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
-        else:
+        elif not isinstance(game, PersonGame):
             self.watch(None)
 
     @property

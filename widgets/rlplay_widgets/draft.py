@@ -128,7 +128,7 @@ class Draft:
         return None
 
     def choose_preset(self, name: str) -> None:
-        """Take over a preset of the algorithm; what a person changed of the board stays.
+        """Take over a preset of the algorithm; what no preset says stays as a person has it.
 
         Raises:
             UnknownPreset: When there is no such preset.
@@ -145,11 +145,19 @@ class Draft:
         preset = get_default_config(old.algo, old.env_name, name)
         return self._kept(preset.replace(**self._own(old.env_name)))
 
-    def adopt(self, config: RunConfig) -> None:
-        """Take another config, and forget what was wrong."""
+    def adopt(self, config: RunConfig, *, keep_locked: bool = False) -> None:
+        """Take another config, and forget what was wrong.
+
+        Args:
+            config: The config.
+            keep_locked: Whether the options that a lesson locks stay as they are.
+
+        Raises:
+            ConfigError: When it does not go with what is locked.
+        """
         with self._lock:
+            self._config = self._kept(config) if keep_locked else config
             self.version += 1
-            self._config = config
             self._wrong = {}
 
     def _try(self, place: Place, value: Any) -> bool:
@@ -181,12 +189,17 @@ class Draft:
         own["precision"] = old.precision
         if env_name == old.env_name:
             own["reward_config"] = old.reward_config
-            standard = get_default_config(old.algo, env_name).env_config
-            # What a person changed of the board stays; what an algorithm sees best comes with it.
+            standard, *presets = (
+                get_default_config(old.algo, env_name, preset).env_config
+                for preset in list_presets(old.algo, env_name)
+            )
+            # What a person changed of the board stays; what an algorithm sees best comes with it,
+            # and so does what any preset says, also where this one leaves it at its default.
             own["env_config"] = {
                 option: value
                 for option, value in old.env_config.items()
                 if value != standard[option]
+                and all(preset[option] == standard[option] for preset in presets)
             }
         return own
 

@@ -375,7 +375,10 @@ class Form:
     def reset_all(self) -> None:
         """Put every option of the form back to its default."""
         for name in self.options:
-            if self._desk.draft.get(*self.place, name) != self.default(name):
+            place = (*self.place, name)
+            if self._desk.draft.is_locked(*place):
+                continue
+            if self._desk.draft.get(*place) != self.default(name):
                 self.reset(name)
 
     def default(self, name: str) -> Any:
@@ -424,6 +427,7 @@ class Form:
                 "reason": _reason(problem, option, value),
                 "note": "" if problem else self.notes.get(name, ""),
                 "default": option.say(default) if value != default else "",
+                "locked": draft.is_locked(*self.place, name),
                 "later": "" if running is None or problem else self._later(name, value, running),
             }
         assign(self.widget, now={"heard": self._heard, "options": now})

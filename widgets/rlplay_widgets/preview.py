@@ -269,5 +269,10 @@ def draw_preview(desk: Desk, frame: Frame, shown: Shown, picture: Picture) -> No
 
 
 def _shows_window(desk: Desk, frame: Frame) -> bool:
-    """Whether somebody edits what is seen, and nothing plays."""
-    return desk.chosen_tab() == "World" and desk.game is None and frame.snapshot.state not in LIVE
+    """Whether somebody edits what is seen, and nothing plays or shows it anyway."""
+    return (
+        desk.chosen_tab() == "World"
+        and desk.game is None
+        and frame.snapshot.state not in LIVE
+        and "sees" not in desk.choices
+    )

@@ -232,25 +232,25 @@ class DevicePanel:
         self._stamp = stamp
         config = draft.config
         device, spoke = _chosen(config)
+        on_cpu = device in (None, "cpu")
+        choices = {
+            "device": (_devices(machine, config, device), spoke),
+            "precision": (_precisions(machine, device), ""),
+            "num_threads": (
+                _threads(machine, draft.get("num_threads")),
+                "" if on_cpu else "Threads count on the CPU only.",
+            ),
+        }
         state = {
-            "device": {
-                "value": draft.get("device"),
-                "choices": _devices(machine, config, device),
-                "problem": draft.problems.get(("device",), ""),
-                "about": spoke,
-            },
-            "precision": {
-                "value": draft.get("precision"),
-                "choices": _precisions(machine, device),
-                "problem": draft.problems.get(("precision",), ""),
-                "about": "",
-            },
-            "num_threads": {
-                "value": draft.get("num_threads"),
-                "choices": _threads(machine, draft.get("num_threads")),
-                "problem": draft.problems.get(("num_threads",), ""),
-                "about": "" if device in (None, "cpu") else "Threads count on the CPU only.",
-            },
+            option: {
+                "value": draft.get(option),
+                "choices": found,
+                "problem": draft.problems.get((option,), ""),
+                "about": about,
+                "locked": draft.is_locked(option),
+            }
+            for option, (found, about) in choices.items()
+        } | {
             "note": _note(running),
             "comparisons": [
                 {"what": what, "words": words} for what, words, _ in _comparisons(machine, config)

@@ -7,7 +7,7 @@ from typing import Any
 import ipywidgets as ipw
 
 from rlplay.agents import AgentSpec, get_agent_spec
-from rlplay.config import RunConfig, describe_preset, get_default_config, list_presets
+from rlplay.config import RunConfig, describe_preset, list_presets
 from rlplay.envs import EnvSpec, get_env_spec
 from rlplay.errors import ConfigError
 from rlplay_widgets.chips import Chips
@@ -15,33 +15,10 @@ from rlplay_widgets.desk import Desk
 from rlplay_widgets.forms import Form
 from rlplay_widgets.scene import Frame, assign
 
-__all__ = ["LearningPanel", "with_preset"]
+__all__ = ["LearningPanel"]
 
 #: Options of the run itself that belong to learning.
 _RUN = ("seed", "num_envs", "total_steps")
-#: What a preset says; name, seed and device are a person's own.
-_OF_PRESET = (
-    "env_config", "network_config", "hyperparams", "num_envs", "total_steps", "num_threads"
-)  # fmt: skip
-
-
-def with_preset(config: RunConfig, preset: str) -> RunConfig:
-    """Lay a preset over a config.
-
-    Args:
-        config: The config; its name, seed and device stay.
-        preset: One of `list_presets` for its algorithm and environment.
-
-    Returns:
-        The config with the preset's hyperparameters, network, environment, boards and length; and
-        its rewards, where it declares other ones than the default.
-    """
-    wanted = get_default_config(config.algo, config.env_name, preset)
-    standard = get_default_config(config.algo, config.env_name)
-    parts = {part: getattr(wanted, part) for part in _OF_PRESET}
-    if wanted.reward_config != standard.reward_config:
-        parts["reward_config"] = wanted.reward_config
-    return config.replace(**parts)
 
 
 class LearningPanel:
@@ -57,11 +34,12 @@ class LearningPanel:
         self._desk = desk
         safely = desk.scene.safely
         self._specs: tuple[AgentSpec, EnvSpec] | None = None
-        self._presets: dict[str, tuple[str, RunConfig]] = {}
+        self._presets: list[tuple[str, str]] = []
         self._painted: tuple[Any, ...] | None = None
         self._mine: tuple[str, ...] = ()
+        self._saved = ""  # the name that was saved last
 
-        self.presets = Chips("Presets", self.use, safely)
+        self.presets = Chips("Presets", desk.choose_preset, safely)
         self.reset = ipw.Button(
             description="All to default",
             icon="undo",
@@ -93,10 +71,6 @@ class LearningPanel:
 
     # What a person does: in the kernel's threads -------------------------------------------------
 
-    def use(self, preset: str) -> None:
-        """Take a preset into the draft."""
-        self._desk.adopt(with_preset(self._desk.draft.config, preset))
-
     def reset_all(self) -> None:
         """Put every option of this tab back to its default."""
         for form in self.forms:
@@ -117,7 +91,7 @@ class LearningPanel:
         self._desk.work(
             "saving the config",
             lambda: self._desk.storage.save_preset("config", key, values),
-            lambda _: self._list_mine(),
+            lambda _: self._list_mine(key),
         )
 
     def load_mine(self, name: str | None) -> None:
@@ -138,9 +112,9 @@ class LearningPanel:
                 lambda _: self._list_mine(),
             )
 
-    def _list_mine(self) -> None:
+    def _list_mine(self, saved: str = "") -> None:
         def note(names: list[str]) -> None:
-            self._mine = tuple(names)
+            self._saved, self._mine = saved, tuple(names)
 
         self._desk.work(
             "listing the configs", lambda: self._desk.storage.list_presets("config"), note
@@ -157,12 +131,11 @@ class LearningPanel:
         painted = (config, self._mine, self._specs)
         if painted != self._painted:
             self._painted = painted
-            self.presets.show(
-                [(name, about) for name, (about, _) in self._presets.items()],
-                next((name for name in self._presets if self._is(config, name)), ""),
-            )
+            self.presets.show(self._presets, self._desk.draft.preset or "")
             if self.mine.options != self._mine:
+                chosen = self._saved or self.mine.value
                 self.mine.options = self._mine
+                self.mine.value = chosen if chosen in self._mine else next(iter(self._mine), None)
             none = not self._mine
             assign(self.mine, disabled=none)
             assign(self.load, disabled=none)
@@ -176,15 +149,7 @@ class LearningPanel:
             return
         self._specs = specs
         self.hyperparams.describe(specs[0].hyperparameters)
-        self._presets = {
-            name: (
-                describe_preset(config.algo, config.env_name, name),
-                get_default_config(config.algo, config.env_name, name),
-            )
+        self._presets = [
+            (name, describe_preset(config.algo, config.env_name, name))
             for name in list_presets(config.algo, config.env_name)
-        }
-
-    def _is(self, config: RunConfig, preset: str) -> bool:
-        """Whether a config has what a preset says."""
-        wanted = self._presets[preset][1]
-        return all(getattr(config, part) == getattr(wanted, part) for part in _OF_PRESET)
+        ]

@@ -9,7 +9,6 @@ from typing import Any
 import anywidget
 import torch
 import traitlets as t
-from annotated_types import MaxLen
 
 from rlplay.agents import AgentSpec, get_agent_spec, get_default_config
 from rlplay.agents.base import TorchAgent, network_sizes
@@ -26,7 +25,6 @@ from rlplay.config import RunConfig, validated
 from rlplay.envs import EnvSpec, get_env_spec
 from rlplay.errors import ConfigError, NetworkConfigError, RlplayError
 from rlplay_widgets.desk import Desk
-from rlplay_widgets.forms import Bounds
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.theme import static
 
@@ -111,14 +109,7 @@ class NetworkPanel:
         self._own: list[_Preset] = []
         self._ends = _Ends()
         self._ends_key: tuple[Any, ...] = ()
-        allowed = Bounds.of(DenseLayer.model_fields["units"], whole=True)
-        self.widget = NetworkWidget(
-            limits={
-                "layers": _most_layers(),
-                "units": [allowed.low, allowed.high],
-                "layer": DenseLayer().model_dump(mode="json"),
-            }
-        )
+        self.widget = NetworkWidget(limits=_limits())
         self.widget.on_msg(desk.scene.safely(self._receive))
         self._read_presets()
 
@@ -242,6 +233,7 @@ class NetworkPanel:
                 for preset in presets
             ],
             "chosen": self._matching(presets, draft.get(*PLACE)),
+            "locked": draft.is_locked(*PLACE),
             "note": _note(config, trained),
             "seen": self._seen,
         }
@@ -273,10 +265,15 @@ class NetworkPanel:
         return same[0] if same else ""
 
 
-def _most_layers() -> int:
-    """Tell how many hidden layers a network may have."""
-    limits = NetworkConfig.model_fields["layers"].metadata
-    return next(limit.max_length for limit in limits if isinstance(limit, MaxLen))
+def _limits() -> dict[str, Any]:
+    """Tell how many layers and units are allowed, as they are declared, and what a layer is."""
+    layers = NetworkConfig.model_json_schema()["properties"]["layers"]
+    units = DenseLayer.model_json_schema()["properties"]["units"]
+    return {
+        "layers": layers["maxItems"],
+        "units": [units["minimum"], units["maximum"]],
+        "layer": DenseLayer().model_dump(mode="json"),
+    }
 
 
 def _note(config: RunConfig, trained: RunConfig | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,6 @@ class RunsPanel:
         self._listed = -1
         self._state = ""
         self._wanted: SavedRun | None = None  # to be selected once it is listed
-        self._notes: tuple[SavedRun, str] | None = None
         scene = desk.scene
         self.table = Table(
             _COLUMNS,
@@ -157,19 +155,6 @@ class RunsPanel:
     def _select(self, keys: tuple[str, ...]) -> None:
         chosen = self.selected
         self._desk.run = chosen[0] if len(chosen) == 1 else None
-        if self._desk.run is not None:
-            self._read_notes(self._desk.run)
-
-    def _read_notes(self, run: SavedRun) -> None:
-        """Read the notes of a run, which the list does not hold."""
-
-        def read() -> None:
-            notes = ""
-            with suppress(RlplayError):  # of a broken run, which says so itself
-                notes = str(self._desk.storage.load_record(*run).get("notes") or "")
-            self._notes = run, notes
-
-        self._desk.work("reading notes", read, quiet=True)
 
     def _one(self) -> tuple[SavedRun, dict[str, Any]]:
         """Give the selected run, and what the list says of it."""
@@ -328,7 +313,7 @@ class RunsPanel:
 
         def write() -> None:
             self._desk.storage.set_notes(*run, notes)
-            self._notes = run, notes
+            self._library.list()
 
         self._desk.work("keeping the notes", write)
 
@@ -389,7 +374,7 @@ class RunsPanel:
         self.table.paint(frame.now)
         self.upload.paint()
         self.receipt.paint(frame.now, self._desk.tasks)
-        look = (self._listed, self.table.selected, self._notes, self._desk.storage.base_dir)
+        look = (self._listed, self.table.selected, self._desk.storage.base_dir)
         if look != self._painted or frame.fresh:
             self._painted = look
             self._paint_selected()
@@ -411,11 +396,9 @@ class RunsPanel:
             }.get(name, listed is not None and state != "broken")
             assign(button, disabled=not allowed)
         usable = listed is not None and state != "broken"
-        known = self._notes if self._notes is not None and self._notes[0] == run else None
-        name = str((listed or {}).get("name") or "")
-        notes = known[1] if known is not None and usable else ""
-        assign(self.name, disabled=not usable, value=name)
-        assign(self.notes, disabled=not usable or known is None, value=notes)
+        for field, control in (("name", self.name), ("notes", self.notes)):
+            text = str(listed[field] or "") if listed is not None and usable else ""
+            assign(control, disabled=not usable, value=text)
         broken = listed["broken"] if listed is not None else None
         assign(self.texts.layout, display="none" if broken else None)
         messages = [text for text in (self._library.problem, broken) if text]

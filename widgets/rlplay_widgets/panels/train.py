@@ -96,7 +96,7 @@ class TrainPanel:
 
     def _choose_preset(self, change: dict[str, Any]) -> None:
         if change["new"] != _OWN:
-            self._desk.draft.choose_preset(change["new"])
+            self._desk.choose_preset(change["new"])
 
     def _choose_name(self, change: dict[str, Any]) -> None:
         self._desk.set("name", change["new"])

@@ -46,13 +46,13 @@ function render({ model, el }) {
     input.type = "radio";
     input.name = `rlplay-${view}-${option}`;
     input.onchange = () => choose(option, value);
-    text.append(make("b", "", label), small);
+    text.append(make("b", "", label), " ", small);
     line.append(input, text);
     return { line, input, value };
   };
 
   const fillGroup = (group) => {
-    const { value, choices: list, about, problem } = model.get("state")[group.option];
+    const { value, choices: list, about, problem, locked } = model.get("state")[group.option];
     const options = JSON.stringify(list);
     if (group.options !== options) {
       group.options = options;
@@ -75,9 +75,11 @@ function render({ model, el }) {
     }
     for (const { input, value: own } of group.inputs) {
       if (input.checked !== (own === value)) input.checked = own === value;
+      input.disabled = locked;
     }
+    if (group.select) group.select.disabled = locked;
     if (group.select) group.select.selectedIndex = list.findIndex((choice) => choice.value === value);
-    write(group.about, about);
+    write(group.about, locked ? "This lesson keeps it as it is." : about);
     write(group.problem, problem);
   };
 

@@ -3,6 +3,7 @@
 
 const PAUSE = 300; // ms after the last key until what is typed is sent
 const LATER = "from next start";
+const LOCKED = "kept by the lesson";
 
 let last = 0; // of all views of this page: later entries have larger numbers
 const stamp = () => (last = Math.max(last + 1, Date.now()));
@@ -76,7 +77,7 @@ function build(field, id, rows, send) {
   const label = make("label", "rlplay-field-label", field.label);
   const mark = make("span", "rlplay-field-mark", "•");
   const range = make("span", "rlplay-field-range", field.range);
-  const body = make("div", "rlplay-field-body");
+  const body = make("fieldset", "rlplay-field-body");
   const reset = make("button", "rlplay-field-reset", "↺");
   const note = make("div", "rlplay-field-note");
   const reason = make("div", "rlplay-field-reason");
@@ -121,16 +122,17 @@ function build(field, id, rows, send) {
     const differs = state.default !== "";
     mark.hidden = !differs;
     cell.classList.toggle("rlplay-field-changed", differs);
-    reset.style.visibility = differs ? "visible" : "hidden";
+    reset.style.visibility = differs && !state.locked ? "visible" : "hidden";
     const back = `${field.label} back to its default: ${state.default}`;
     if (differs && reset.title !== back) {
       reset.title = back;
       reset.setAttribute("aria-label", back);
     }
-    const beside = state.later ? LATER : field.range;
+    body.disabled = state.locked;
+    const beside = state.locked ? LOCKED : state.later ? LATER : field.range;
     if (range.textContent !== beside) range.textContent = beside;
     range.title = state.later ? "What is set here counts from the next start on" : "";
-    range.classList.toggle("rlplay-field-later", state.later !== "");
+    range.classList.toggle("rlplay-field-later", state.locked || state.later !== "");
     range.classList.toggle("rlplay-field-waits", state.later === "changed");
     // In a row of its own there is room for the meaning.
     const said = state.note || (rows ? field.meaning : "");

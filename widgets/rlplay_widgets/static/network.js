@@ -7,7 +7,7 @@
 const NODES = 12; // at most so many of a layer are drawn
 const STEP = 16; // units that an arrow adds
 const HEIGHT = 142; // of the picture, without a line of words above it
-const LINE = 32;
+const LINE = 22;
 const ANSWER = 2000; // ms to wait for the kernel's answer to a change
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -264,7 +264,7 @@ function render({ model, el }) {
       control.setAttribute("aria-describedby", reasons[what].id);
     }
     drag(head, place);
-    return { add, root: card, left, right, drop, field, select, curve, reasons, count };
+    return { add, root: card, left, right, drop, field, arrows, select, curve, reasons, count };
   }
 
   function reason() {
@@ -304,7 +304,7 @@ function render({ model, el }) {
   };
 
   const insert = (place) => {
-    if (layers.length >= limits.layers) return;
+    if (state.locked || layers.length >= limits.layers) return;
     const like = layers[place - 1] ?? layers[place] ?? limits.layer;
     change(layers.toSpliced(place, 0, { ...like }));
     cards[place].field.focus();
@@ -312,7 +312,7 @@ function render({ model, el }) {
   };
 
   const move = (from, to, hand) => {
-    if (to < 0 || to >= layers.length || to === from) return;
+    if (state.locked || to < 0 || to >= layers.length || to === from) return;
     const next = layers.toSpliced(from, 1);
     next.splice(to, 0, layers[from]);
     change(next);
@@ -341,7 +341,7 @@ function render({ model, el }) {
       if (take) move(place, to, "right");
     };
     head.onpointerdown = (event) => {
-      if (event.button !== 0 || event.target.closest("button")) return;
+      if (event.button !== 0 || state.locked || event.target.closest("button")) return;
       began = { x: event.clientX, y: event.clientY, held: false };
       target = place;
       head.setPointerCapture(event.pointerId);
@@ -393,8 +393,10 @@ function render({ model, el }) {
         card.select.replaceChildren(...known.map((each) => make("option", "", each)));
       }
       if (card.select.value !== activation) card.select.value = activation;
-      card.left.disabled = place === 0;
-      card.right.disabled = place === layers.length - 1;
+      card.left.disabled = state.locked || place === 0;
+      card.right.disabled = state.locked || place === layers.length - 1;
+      card.drop.disabled = card.field.disabled = card.select.disabled = state.locked;
+      for (const arrow of card.arrows.children) arrow.disabled = state.locked;
       fillCurve(card.curve, activation);
       for (const what of ["units", "activation"]) {
         const problem = pending() ? null : state.problems.find(
@@ -408,7 +410,8 @@ function render({ model, el }) {
         control.setAttribute("aria-invalid", String(text.textContent !== ""));
       }
     });
-    const full = layers.length >= limits.layers;
+    const full = state.locked || layers.length >= limits.layers;
+    preset.disabled = state.locked;
     for (const plus of list.querySelectorAll(".rlplay-net-plus")) plus.disabled = full;
   };
 
@@ -470,7 +473,8 @@ function render({ model, el }) {
     const words = [facts.problem, state.problem, state.note].filter(Boolean);
     if (stale) words.unshift("The picture shows the last network that is allowed.");
     if (!layers.length && !facts.problem) words.push("No hidden layer: a linear model.");
-    if (layers.length >= limits.layers) words.push(`${limits.layers} layers are the most.`);
+    if (state.locked) words.push("This lesson keeps the network as it is.");
+    else if (layers.length >= limits.layers) words.push(`${limits.layers} layers are the most.`);
     const text = words.join(" ");
     if (note.textContent !== text) note.textContent = text;
     figure.classList.toggle("rlplay-net-stale", stale);
