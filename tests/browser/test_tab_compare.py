@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from conftest import Lab, Window
 
 CELL = """
+import time
+
 import rlplay
 from rlplay_widgets import Playground
 storage = rlplay.get_storage_manager()
@@ -25,7 +27,7 @@ for run_id, seed in (("one", 1), ("two", 2), ("three", 3)):
 session = rlplay.TrainingSession(base.replace(num_envs=8, total_steps=10**9, num_threads=1))
 session.start(max_speed=True)
 while session.snapshot().episode < 50:
-    pass
+    time.sleep(0.01)
 session.update_hyperparams(learning_rate=0.0003)
 other = rlplay.TrainingSession(base.replace(num_envs=8, total_steps=10**9, name="the other"))
 other.start()

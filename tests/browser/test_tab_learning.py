@@ -36,7 +36,9 @@ def test_turn_the_knobs_while_it_learns(window: Window, lab: Lab) -> None:
     window.until(
         "() => document.querySelector('[data-option=discount] input[type=text]').value === '0.99'"
     )
-    box = field(window, "entropy_coefficient").locator("input[type=range]").bounding_box()
+    slider = field(window, "entropy_coefficient").locator("input[type=range]")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] - 20, box["y"] + box["height"] / 2, steps=8)

@@ -240,19 +240,16 @@ def preview(desk: Desk, frame: Frame) -> Shown:
     config = desk.draft.config
     if desk.game is not None or frame.snapshot.state in LIVE:
         return shown
-    # Another window over the same board is another picture.
-    window = json.dumps(config.env_config) if _shows_window(desk, frame) else ""
-    version = hash((shown.version, window))
     session = frame.session
     if session is not None and frame.snapshot.game_state is not None:
         there = session.config
         if (there.env_name, there.env_config) == (config.env_name, config.env_config):
-            return replace(shown, version=version)
+            return replace(shown, version=_version(desk, frame, shown, config.env_config))
     example = get_example(desk)
     if example is None:
         return Shown(env_name=config.env_name, env_config=config.env_config)
     return Shown(
-        version=version,
+        version=_version(desk, frame, shown, example.env_config),
         env_name=example.env_name,
         state=example.state,
         words="an example",
@@ -260,6 +257,11 @@ def preview(desk: Desk, frame: Frame) -> Shown:
         score=example.score,
         env_config=example.env_config,
     )
+
+
+def _version(desk: Desk, frame: Frame, shown: Shown, env_config: dict[str, Any]) -> int:
+    """Tell pictures apart: another window over the same board is another one."""
+    return hash((shown.version, json.dumps(env_config) if _shows_window(desk, frame) else ""))
 
 
 def draw_preview(desk: Desk, frame: Frame, shown: Shown, picture: Picture) -> None:
