@@ -3,8 +3,8 @@
 Modules that use them import numba (about half a second), so environments import their kernels when
 the first board is made and never before: `import rlplay` stays cheap.
 
-Nobody else imports numba: where two threads do so at the same time, both hang for ever, and the lock
-of this one module lets the second thread wait for the first.
+Nobody else imports numba: where two threads do so at the same time, both hang for ever, and the
+lock of this one module lets the second thread wait for the first.
 """
 
 from __future__ import annotations

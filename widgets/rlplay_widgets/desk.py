@@ -17,7 +17,7 @@ from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
-from rlplay_widgets.games import AgentGame, LiveWeights, ReplayGame, Thinker
+from rlplay_widgets.games import AgentGame, LiveWeights, PersonGame, ReplayGame, Thinker
 from rlplay_widgets.library import Library, SavedRun
 from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
@@ -242,13 +242,16 @@ class Desk:
         return session if same else None
 
     def _show(self, session: TrainingSession) -> None:
-        """Show a session, with its training board; who watched weights watches this one's."""
+        """Show a session, on the board too.
+
+        Who watched the weights of the one before watches this one's; who plays, plays on.
+        """
         before, game = self.session, self._game
         self.scene.show(session)
         if isinstance(game, AgentGame) and isinstance(game.source, LiveWeights):
             if game.source.session is before and before is not session:
                 self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
-        else:
+        elif not isinstance(game, PersonGame):
             self.watch(None)
 
     @property
