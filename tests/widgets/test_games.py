@@ -231,8 +231,8 @@ def test_the_last_board_stays_for_a_second(player: Player, clock: Clock) -> None
 
 
 def test_weights_change_while_it_plays(player: Player, clock: Clock) -> None:
-    session = StillSession(config())
-    game = AgentGame.of_session(session, pace=10)
+    session = StillSession(config(env_config={"grid_size": 20}))
+    game = AgentGame.of_session(session, pace=10, seed=1)
     player.add(game)
     clock.pass_by(1)
     assert session.monitor.weights_wanted()
