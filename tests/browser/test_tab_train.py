@@ -95,7 +95,7 @@ def test_a_person_trains_two_agents(window: Window, lab: Lab) -> None:
     code = window.page.locator(".rlplay-code pre")
     code.wait_for()
     assert 'rlplay.get_default_config("dqn", "snake")' in code.inner_text()
-    window.page.get_by_role("button", name="Copy").click()
+    window.page.get_by_role("button", name="Copy", exact=True).click()
     until(
         window,
         """() => /Copied|Selected/.test(
