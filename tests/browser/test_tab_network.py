@@ -19,7 +19,7 @@ def open_tab(window: Window, lab: Lab, name: str, cell: str = CELL) -> None:
     open_notebook(window, lab, "tab.ipynb")
     run_first_code_cell(window)
     window.page.locator(".rlplay-tab-bar button").filter(has_text=name).click()
-    window.page.wait_for_selector(f".rlplay-{'net-card' if name == 'Network' else 'device-item'}")
+    window.page.wait_for_selector(".rlplay-net-edges path, .rlplay-device-item")
 
 
 def kernel_says(window: Window, code: str) -> Any:
@@ -82,13 +82,14 @@ def test_build_a_network_of_cards(window: Window, lab: Lab) -> None:
     # What is not allowed stays in its card, and the picture is the last one that is.
     field = page.get_by_label("Units of layer 2")
     field.fill("5000")
-    window.until("() => document.querySelector('.rlplay-net-reason')?.innerText.includes('4096')")
+    reason = "document.querySelector('.rlplay-net-reason:not(:empty)')"
+    window.until(f"() => {reason}?.innerText.includes('4096')")
     assert field.get_attribute("aria-invalid") == "true"
     assert field.input_value() == "5000"
     assert columns(window) == 3
     assert drafted(window) == [(48, "tanh"), (128, "relu"), (128, "relu")]
     field.press("ArrowDown")
-    window.until("() => !document.querySelector('.rlplay-net-reason:not(:empty)')")
+    window.until(f"() => !{reason}")
     assert drafted(window)[1] == (4096, "relu")
 
     # A network of one's own comes back by its name.

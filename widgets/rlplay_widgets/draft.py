@@ -142,19 +142,8 @@ class Draft:
     def _with_preset(self, name: str) -> RunConfig:
         """Give the config with a preset of its algorithm laid over."""
         old = self._config
-        presets = {
-            preset: get_default_config(old.algo, old.env_name, preset)
-            for preset in {*list_presets(old.algo, old.env_name), name}
-        }
-        own = self._own(old.env_name)
-        standard = presets["default"].env_config
-        # An option that any preset says is the preset's, also where this one leaves its default.
-        own["env_config"] = {
-            option: value
-            for option, value in own["env_config"].items()
-            if all(preset.env_config[option] == standard[option] for preset in presets.values())
-        }
-        return self._kept(presets[name].replace(**own))
+        preset = get_default_config(old.algo, old.env_name, name)
+        return self._kept(preset.replace(**self._own(old.env_name)))
 
     def adopt(self, config: RunConfig, *, keep_locked: bool = False) -> None:
         """Take another config, and forget what was wrong.
@@ -200,12 +189,17 @@ class Draft:
         own["precision"] = old.precision
         if env_name == old.env_name:
             own["reward_config"] = old.reward_config
-            standard = get_default_config(old.algo, env_name).env_config
-            # What a person changed of the board stays; what an algorithm sees best comes with it.
+            standard, *presets = (
+                get_default_config(old.algo, env_name, preset).env_config
+                for preset in list_presets(old.algo, env_name)
+            )
+            # What a person changed of the board stays; what an algorithm sees best comes with it,
+            # and so does what any preset says, also where this one leaves it at its default.
             own["env_config"] = {
                 option: value
                 for option, value in old.env_config.items()
                 if value != standard[option]
+                and all(preset[option] == standard[option] for preset in presets)
             }
         return own
 

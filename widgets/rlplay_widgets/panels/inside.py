@@ -19,8 +19,9 @@ from rlplay_widgets.theme import number, static
 
 __all__ = ["InsidePanel"]
 
-#: Seconds between two messages at least, and bytes a second at most.
-_EVERY = 0.1
+#: Seconds between two messages at least, and bytes a second at most. A little shorter than the
+#: time between two boards that are thought about, so that the panel does not lag behind the board.
+_EVERY = 0.08
 _BYTES_PER_SECOND = 18_000
 #: Bytes that a message has besides its numbers, about.
 _ENVELOPE = 900
@@ -88,7 +89,7 @@ class InsidePanel:
     # The painter ---------------------------------------------------------------------------------
 
     def paint(self, frame: Frame) -> bool:
-        """Send what is switched on and new, ten times a second at most."""
+        """Send what is switched on and new, about ten times a second at most."""
         choices = self._desk.choices
         assign(self.widget, on=list(choices))
         shown = self._desk.shown(frame)

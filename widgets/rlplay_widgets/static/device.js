@@ -46,7 +46,7 @@ function render({ model, el }) {
     input.type = "radio";
     input.name = `rlplay-${view}-${option}`;
     input.onchange = () => choose(option, value);
-    text.append(make("b", "", label), small);
+    text.append(make("b", "", label), " ", small);
     line.append(input, text);
     return { line, input, value };
   };

@@ -105,7 +105,7 @@ function render({ model, el }) {
 
   // What it thinks ---------------------------------------------------------------------------
 
-  const thinks = section("thinks", "What it thinks");
+  const thinks = section("thinks", "Actions");
   const actions = make("dl", "");
   thinks.box.append(actions);
   let bars = [];
@@ -215,7 +215,7 @@ function render({ model, el }) {
 
   const build = () => {
     const about = model.get("about");
-    thinks.head.textContent = about.kind ? `What it thinks: ${about.kind}` : "What it thinks";
+    thinks.head.textContent = about.kind ? `Actions: ${about.kind}` : "Actions";
     actions.replaceChildren();
     bars = about.actions.map((words) => {
       const name = make("dt", "", words);

@@ -7,7 +7,7 @@
 const NODES = 12; // at most so many of a layer are drawn
 const STEP = 16; // units that an arrow adds
 const HEIGHT = 142; // of the picture, without a line of words above it
-const LINE = 32;
+const LINE = 22;
 const ANSWER = 2000; // ms to wait for the kernel's answer to a change
 
 const SVG = "http://www.w3.org/2000/svg";
