@@ -34,7 +34,10 @@ test: $(VENV)/.test-ready
 	RLPLAY_CI=1 RLPLAY_MODELS="$(CURDIR)/build/notebook-models" $(BIN)/python -m pytest --nbval-lax notebooks
 	@if chromium=$$($(BIN)/python tests/browser/chromium.py); then \
 	  echo "Browser tests with $$chromium"; \
-	  $(BIN)/python -m pytest tests/browser; \
+	  $(BIN)/python -m pytest tests/browser || { \
+	    echo "BROWSER TESTS FAILED ONCE; those that failed run again, by themselves:"; \
+	    $(BIN)/python -m pytest tests/browser --last-failed --last-failed-no-failures none; \
+	  }; \
 	else \
 	  echo "BROWSER TESTS NOT RUN: no Chromium found. Install Chromium or Chrome, or set RLPLAY_CHROMIUM to its path."; \
 	fi
