@@ -44,6 +44,7 @@ test: $(VENV)/.test-ready
 
 test-long: $(VENV)/.test-ready
 	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest -m long tests/browser
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
