@@ -12,7 +12,9 @@ import gymnasium
 from pydantic import BaseModel
 
 from rlplay.config import validated
+from rlplay.envs.bandit import BanditEnv
 from rlplay.envs.base import BaseEnvironment, VectorEnvironment, check_environment
+from rlplay.envs.gridworld import GridworldEnv
 from rlplay.envs.snake import SnakeEnv, SnakeVectorEnv
 from rlplay.envs.vector import Vectorised, checked_num_envs
 from rlplay.errors import ConfigError, ContractError, UnknownEnvironment, nearest
@@ -280,3 +282,5 @@ def list_environments() -> list[dict[str, Any]]:
 
 
 register_env("snake", SnakeEnv, vector_env=SnakeVectorEnv, title="Snake")
+register_env("gridworld", GridworldEnv, title="Gridworld")
+register_env("bandit", BanditEnv, title="Bandit")
