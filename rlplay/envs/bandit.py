@@ -1,7 +1,7 @@
 """The k-armed bandit: one state, and the question whether to explore or to exploit.
 
-Sutton and Barto, "Reinforcement Learning", chapter 2: each arm pays a normal reward around a mean of
-its own, the means are normal too, and they may drift.
+Sutton and Barto, "Reinforcement Learning", chapter 2: each arm pays a normal reward around a mean
+of its own, the means are normal too, and they may drift.
 """
 
 from __future__ import annotations

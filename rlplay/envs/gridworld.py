@@ -147,7 +147,7 @@ class GridworldRewards(BaseModel):
             x, comma, y = place.partition(",")
             if not (comma and x.isdecimal() and y.isdecimal() and place.isascii()):
                 raise ValueError(
-                    f"cells has {place!r}; write a cell as 'column,row', counted from 0, as in '3,1'"
+                    f"cells has {place!r}; write a cell as 'column,row', counted from 0: '3,1'"
                 )
         return self
 
