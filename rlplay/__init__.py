@@ -19,7 +19,7 @@ from rlplay.agents import (
     register_agent,
 )
 from rlplay.agents.networks import build_network, count_parameters
-from rlplay.config import RunConfig, get_default_config, list_presets
+from rlplay.config import RunConfig, describe_preset, get_default_config, list_presets
 from rlplay.device import get_device, get_device_info, get_global_device, set_global_device
 from rlplay.envs import (
     ENV_REGISTRY,
@@ -35,6 +35,7 @@ from rlplay.evaluation import EvaluationResult, evaluate, load_agent
 from rlplay.storage import Replay, StorageManager, get_storage_manager
 from rlplay.training.run import train
 from rlplay.training.session import SessionState, TrainingSession, sessions
+from rlplay.training.speed import measure_speed
 
 __version__ = "0.1.0"
 
@@ -56,6 +57,7 @@ __all__ = [
     "create_agent",
     "create_env",
     "create_vector_env",
+    "describe_preset",
     "evaluate",
     "get_default_config",
     "get_device",
@@ -66,6 +68,7 @@ __all__ = [
     "list_environments",
     "list_presets",
     "load_agent",
+    "measure_speed",
     "register_activation",
     "register_agent",
     "register_env",

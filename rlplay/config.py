@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from rlplay.errors import ConfigError, UnknownPreset, nearest
 
-__all__ = ["RunConfig", "get_default_config", "list_presets", "validated"]
+__all__ = ["RunConfig", "describe_preset", "get_default_config", "list_presets", "validated"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -123,7 +123,9 @@ class RunConfig(BaseModel):
     )
     name: str = Field("", max_length=200, description="a title for people")
     algo: str = Field("ppo", description="the learning algorithm, as registered")
-    env_name: str = Field("snake", description="the environment, as registered")
+    env_name: str = Field(
+        "snake", title="Environment", description="the environment, as registered"
+    )
     env_config: dict[str, Any] = Field(
         default_factory=dict, description="options of the environment"
     )
@@ -140,7 +142,12 @@ class RunConfig(BaseModel):
         0, ge=0, lt=2**53, description="the one seed from which every generator is seeded"
     )
     num_envs: Annotated[int, Field(strict=True)] = Field(
-        1, ge=1, le=16_384, description="boards played side by side"
+        1,
+        title="Boards",
+        ge=1,
+        le=16_384,
+        description="boards played side by side",
+        json_schema_extra={"unit": "boards"},
     )
     total_steps: int = Field(
         1_000_000,
@@ -157,7 +164,12 @@ class RunConfig(BaseModel):
         description="number format of the networks' matrix products; losses stay in float32",
     )
     num_threads: int | None = Field(
-        None, ge=1, le=256, description="CPU threads of the networks; none means automatic"
+        None,
+        title="Threads",
+        ge=1,
+        le=256,
+        description="CPU threads of the networks; none means automatic",
+        json_schema_extra={"unit": "threads", "none": "automatic"},
     )
 
     @model_validator(mode="before")
@@ -237,6 +249,47 @@ def list_presets(algo: str = "ppo", env_name: str = "snake") -> list[str]:
     return ["default", *(name for name in presets if name != "default")]
 
 
+def describe_preset(algo: str, env_name: str, preset: str) -> str:
+    """Say in one sentence what a preset is for.
+
+    Args:
+        algo: A registered algorithm.
+        env_name: A registered environment.
+        preset: One of `list_presets`.
+
+    Returns:
+        The sentence; empty where its algorithm declares none.
+
+    Raises:
+        UnknownAlgorithm: When the algorithm is not registered.
+        UnknownPreset: When the algorithm has no such preset for this environment.
+    """
+    return str(_preset_layers(algo, env_name, preset)[-1].get("description", ""))
+
+
+def _preset_layers(algo: str, env_name: str, preset: str | None) -> list[dict[str, Any]]:
+    """Give the partial configs that lie over each other in a preset, the lowest first.
+
+    Raises:
+        UnknownPreset: When the algorithm has no such preset for this environment.
+    """
+    from rlplay.agents import get_agent_spec
+
+    presets = get_agent_spec(algo).presets
+    known = presets.get(env_name, {})
+    layers = [presets.get("*", {}).get("default", {})]
+    if "default" in known:
+        layers.append(known["default"])
+    if preset is not None and preset != "default":
+        if preset not in known:
+            raise UnknownPreset(
+                f"No preset {preset!r} of {algo!r} for {env_name!r}.{nearest(preset, known)} "
+                f"Available: {', '.join(list_presets(algo, env_name))}."
+            )
+        layers.append(known[preset])
+    return layers
+
+
 def get_default_config(
     algo: str = "ppo", env_name: str = "snake", preset: str | None = None
 ) -> RunConfig:
@@ -255,18 +308,8 @@ def get_default_config(
         UnknownEnvironment: When the environment is not registered.
         UnknownPreset: When the algorithm has no such preset for this environment.
     """
-    from rlplay.agents import get_agent_spec
-
-    presets = get_agent_spec(algo).presets
-    values: dict[str, Any] = {"algo": algo, "env_name": env_name}
-    for layer in (presets.get("*", {}), presets.get(env_name, {})):
-        values = _merged(values, layer.get("default", {}))
-    if preset is not None and preset != "default":
-        known = presets.get(env_name, {})
-        if preset not in known:
-            raise UnknownPreset(
-                f"No preset {preset!r} of {algo!r} for {env_name!r}.{nearest(preset, known)} "
-                f"Available: {', '.join(list_presets(algo, env_name))}."
-            )
-        values = _merged(values, known[preset])
-    return RunConfig.from_dict(values)
+    values: dict[str, Any] = {}
+    for layer in _preset_layers(algo, env_name, preset):
+        values = _merged(values, layer)
+    values.pop("description", None)
+    return RunConfig.from_dict({**values, "algo": algo, "env_name": env_name})

@@ -42,6 +42,7 @@ __all__ = [
     "choose_num_threads",
     "choose_precision",
     "cpu_name",
+    "describe_device",
     "explain_out_of_memory",
     "get_device",
     "get_device_info",
@@ -161,14 +162,7 @@ def get_device_info(requested: str | torch.device = "auto") -> DeviceInfo:
         DeviceError: The device that was asked for is not on this machine, or is no device.
     """
     device, source = choose_device(requested)
-    memory: int | None
-    if device.type == "cuda":
-        properties = torch.cuda.get_device_properties(device)
-        name, memory = str(properties.name), int(properties.total_memory)
-    elif device.type == "mps":
-        name, memory = cpu_name(), int(torch.mps.recommended_max_memory())
-    else:
-        name, memory = cpu_name(), _physical_memory()
+    name, memory = describe_device(device)
     return {
         "device": str(device),
         "type": device.type,
@@ -176,6 +170,24 @@ def get_device_info(requested: str | torch.device = "auto") -> DeviceInfo:
         "memory": memory,
         "source": source,
     }
+
+
+def describe_device(device: torch.device) -> tuple[str, int | None]:
+    """Describe a device of this machine, whether it is chosen or not.
+
+    Args:
+        device: One that is there.
+
+    Returns:
+        The maker's name of the chip, and the bytes of memory that it has in all; None where the
+        system does not say.
+    """
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return str(properties.name), int(properties.total_memory)
+    if device.type == "mps":
+        return cpu_name(), int(torch.mps.recommended_max_memory())
+    return cpu_name(), _physical_memory()
 
 
 def set_global_device(device: str | torch.device | None) -> None:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import NamedTuple
 
 __all__ = [
     "ArchiveError",
@@ -37,6 +38,7 @@ __all__ = [
     "DeviceError",
     "FormulaError",
     "InvalidName",
+    "LayerProblem",
     "NetworkConfigError",
     "OutOfMemory",
     "RlplayError",
@@ -62,8 +64,30 @@ class ConfigError(RlplayError, ValueError):
     """An option or a value that a run cannot have."""
 
 
+class LayerProblem(NamedTuple):
+    """A value that a layer cannot have.
+
+    Attributes:
+        layer: Index of the layer, from the input side.
+        field: The field that holds the value.
+        reason: What is allowed.
+    """
+
+    layer: int
+    field: str
+    reason: str
+
+
 class NetworkConfigError(ConfigError):
-    """A layer that cannot be built; the message names its index and field."""
+    """A layer that cannot be built; the message names its index and field.
+
+    Attributes:
+        problems: Each value that is not allowed; empty where no single one is to blame.
+    """
+
+    def __init__(self, message: str, problems: Iterable[LayerProblem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class WeightsMismatch(ConfigError):
@@ -87,7 +111,7 @@ class UnknownAlgorithm(UnknownName):
 
 
 class UnknownPreset(UnknownName):
-    """The algorithm has no preset of this name for this environment."""
+    """No preset of this name: of an algorithm for an environment, or kept by a person."""
 
 
 class DeviceError(RlplayError, RuntimeError):

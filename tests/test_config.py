@@ -1,10 +1,13 @@
+import dataclasses
 import json
 
 import pytest
 
 import rlplay
+from rlplay.agents import AGENT_REGISTRY
 from rlplay.config import RunConfig, get_default_config, list_presets
 from rlplay.errors import ConfigError, UnknownAlgorithm, UnknownEnvironment, UnknownPreset
+from rlplay.training.loop import TrainingLoop, Update
 
 
 def test_a_config_holds_every_option_and_goes_through_json():
@@ -69,6 +72,55 @@ def test_every_preset_is_a_whole_config(algo):
         assert get_default_config(algo, "snake", preset).algo == algo
     with pytest.raises(UnknownPreset, match=r"'clasic'.*'classic'"):
         get_default_config(algo, "snake", "clasic")
+
+
+@pytest.mark.parametrize("preset", ["default", "fast", "stable", "best", "classic"])
+@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+def test_every_preset_for_snake_trains_and_says_what_it_is_for(algo, preset):
+    config = get_default_config(algo, "snake", preset)
+    sentence = rlplay.describe_preset(algo, "snake", preset)
+    assert sentence.endswith(".")
+    assert sentence.count(".") == 1
+    assert (config == get_default_config(algo, "snake")) == (preset == "default")
+    loop = TrainingLoop(config.replace(num_threads=1, hyperparams=SMALL[algo]))
+    updates = 0
+    for item in loop.run():
+        updates += isinstance(item, Update)
+        if updates == 2:
+            break
+    assert loop.total_steps >= 256
+    assert item.metrics["loss"] == pytest.approx(item.metrics["loss"])
+
+
+#: What makes the first update come soon.
+SMALL = {"ppo": {"num_steps": 4}, "dqn": {"learning_starts": 256, "batch_size": 64}}
+
+
+def test_fast_is_light_and_best_is_long():
+    for algo in ("ppo", "dqn"):
+        default, fast, best = (
+            get_default_config(algo, "snake", name) for name in ("default", "fast", "best")
+        )
+        assert fast.num_envs < default.num_envs
+        assert fast.total_steps < default.total_steps < best.total_steps
+    assert best.hyperparams["final_epsilon"] < default.hyperparams["final_epsilon"]
+    assert get_default_config("ppo", "snake", "best").hyperparams["num_minibatches"] == 32
+
+
+def test_a_preset_that_says_nothing_and_one_that_is_not_there():
+    spec = dataclasses.replace(
+        AGENT_REGISTRY["ppo"], name="mute", presets={"snake": {"odd": {"num_envs": 3}}}
+    )
+    AGENT_REGISTRY["mute"] = spec
+    try:
+        assert rlplay.describe_preset("mute", "snake", "odd") == ""
+        assert rlplay.describe_preset("mute", "snake", "default") == ""
+        assert get_default_config("mute", "snake", "odd").num_envs == 3
+    finally:
+        del AGENT_REGISTRY["mute"]
+    assert rlplay.describe_preset("ppo", "elsewhere", "default").startswith("Works for")
+    with pytest.raises(UnknownPreset, match=r"'fasst'.*'fast'"):
+        rlplay.describe_preset("ppo", "snake", "fasst")
 
 
 @pytest.mark.parametrize("algo", rlplay.list_algorithms())

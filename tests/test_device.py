@@ -13,6 +13,7 @@ from rlplay.device import (
     choose_device,
     choose_num_threads,
     choose_precision,
+    describe_device,
     get_device,
     get_device_info,
     get_global_device,
@@ -139,6 +140,14 @@ def test_info_of_a_gpu(machine, monkeypatch):
         "memory": 8 * 2**30,
         "source": "automatic",
     }
+
+
+def test_a_device_is_described_whoever_is_chosen(machine, monkeypatch):
+    machine(cuda=True)
+    monkeypatch.setenv("FORCE_DEVICE", "cpu")
+    properties = SimpleNamespace(name="A chip", total_memory=8 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    assert describe_device(torch.device("cuda")) == ("A chip", 8 * 2**30)
 
 
 def test_the_cpu_is_always_there():

@@ -39,8 +39,8 @@ class AgentSpec:
         agent: The class.
         title: Its name for people.
         description: One sentence.
-        presets: Partial configs by environment and preset name; those of "*", of which only
-            "default" counts, lie under every environment's.
+        presets: Partial configs by environment and preset name, each with its "description" for
+            people; those of "*", of which only "default" counts, lie under every environment's.
     """
 
     name: str
@@ -70,7 +70,8 @@ def register_agent(
         name: How configs ask for it.
         title: Its name for people.
         presets: Partial configs by environment and preset name; "default" is what
-            `get_default_config` starts from, that of "*" for every environment.
+            `get_default_config` starts from, that of "*" for every environment. The key
+            "description" of each is one sentence for people; see `describe_preset`.
 
     Returns:
         The decorator.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -28,7 +28,7 @@ from rlplay.errors import (
 )
 from rlplay.seeding import split_seed
 
-__all__ = ["Agent", "Hyperparameters", "TorchAgent"]
+__all__ = ["Agent", "Hyperparameters", "TorchAgent", "network_sizes", "read_weights"]
 
 Observations = npt.NDArray[np.float32]  # (N, D)
 Actions = npt.NDArray[np.int64]  # (N,)
@@ -223,30 +223,21 @@ class Agent(abc.ABC):
             DamagedFile: When the file does not hold weights.
             WeightsMismatch: When it holds those of another network.
         """
-        try:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise DamagedFile(
-                f"{path} does not hold weights: {error}. Put back a copy of it, or train again."
-            ) from error
-        if not isinstance(weights, dict):
-            raise DamagedFile(
-                f"{path} does not hold weights but {type(weights).__name__}. Put back a copy of "
-                "it, or train again."
-            )
-        self.set_weights(weights)
+        self.set_weights(read_weights(path))
 
-    def explain(self, observation: Observations) -> dict[str, Any]:
+    def explain(self, observation: Observations, saliency: bool = False) -> dict[str, Any]:
         """Say what the agent thinks of one observation.
+
+        Nothing of it changes the agent: training goes on as if nobody had asked.
 
         Args:
             observation: (D,) float32.
+            saliency: Also say what the preferred action hangs on.
 
         Returns:
             What the algorithm knows of ``q_values``, ``probabilities``, ``value`` and
-            ``activations`` (one list a layer).
+            ``activations`` (one list a layer); and of ``saliency``, if asked for: D numbers, how
+            much each number of the observation adds to the preferred action's score.
         """
         return {}
 
@@ -290,7 +281,9 @@ class TorchAgent(Agent):
     ) -> None:
         """Resolve the device and the generators; the subclass builds its network."""
         super().__init__(config, observation_space, action_space)
-        self.observation_size, self.num_actions = _sizes(config, observation_space, action_space)
+        self.observation_size, self.num_actions = network_sizes(
+            config, observation_space, action_space
+        )
         self.num_outputs = self.count_outputs(config, self.num_actions)
         self.device = get_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
@@ -301,14 +294,27 @@ class TorchAgent(Agent):
         self.generator = torch.Generator().manual_seed(seeds.agent)
 
     @classmethod
+    def describe_outputs(cls, config: RunConfig, num_actions: int) -> dict[str, int]:
+        """Say what the network gives for one observation, in its order: one for each action.
+
+        Args:
+            config: The run's config.
+            num_actions: Actions of the environment.
+
+        Returns:
+            How many numbers there are of each kind, by the kind's name in the plural.
+        """
+        return {"outputs": num_actions}
+
+    @classmethod
     def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
-        """Say how many numbers the network gives for one observation: one for each action.
+        """Say how many numbers the network gives for one observation.
 
         Args:
             config: The run's config.
             num_actions: Actions of the environment.
         """
-        return num_actions
+        return sum(cls.describe_outputs(config, num_actions).values())
 
     @classmethod
     def describe_weights(
@@ -318,7 +324,7 @@ class TorchAgent(Agent):
         action_space: gymnasium.Space[Any],
     ) -> dict[str, torch.Tensor]:
         """Say it of a network that `build_network` gives; see `Agent.describe_weights`."""
-        observation_size, num_actions = _sizes(config, observation_space, action_space)
+        observation_size, num_actions = network_sizes(config, observation_space, action_space)
         return describe_network(
             observation_size, cls.count_outputs(config, num_actions), config.network_config
         )
@@ -383,6 +389,30 @@ class TorchAgent(Agent):
                     activations.append(hidden[0].tolist())
         return hidden[0].float().cpu(), activations
 
+    def _saliency(
+        self, observation: Observations, score: Callable[[torch.Tensor], torch.Tensor]
+    ) -> list[float]:
+        """Give gradient times input of a score, in float32.
+
+        The gradient of a score says which numbers it hangs on (Simonyan, Vedaldi and Zisserman
+        2014, "Deep inside convolutional networks", arXiv:1312.6034); times the number itself, how
+        much that adds (Shrikumar et al. 2016, "Not just a black box", arXiv:1605.01713).
+
+        Args:
+            observation: (D,) float32.
+            score: Takes the network's output (outputs,) and gives one number, such as the largest
+                Q-value.
+
+        Returns:
+            D numbers.
+        """
+        seen = self._to_device(np.array(observation, np.float32)[None]).requires_grad_()
+        with torch.enable_grad():
+            # Of the input alone: the parameters' own gradients stay as they are.
+            (gradient,) = torch.autograd.grad(score(self.network(seen)[0].float()), seen)
+        saliency: list[float] = (gradient * seen.detach())[0].tolist()
+        return saliency
+
     def get_weights(self) -> dict[str, Any]:
         """Give the network's weights by name."""
         return dict(self.network.state_dict())
@@ -392,6 +422,35 @@ class TorchAgent(Agent):
         own = self.network.state_dict()
         check_weights(weights, own, self.network)
         self.network.load_state_dict({name: torch.as_tensor(weights[name]) for name in own})
+
+
+def read_weights(path: str | Path) -> dict[str, Any]:
+    """Read weights that `Agent.save` wrote to the CPU; no code in the file is ever run.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Tensors by name.
+
+    Raises:
+        FileNotFoundError: When there is none.
+        DamagedFile: When it does not hold weights.
+    """
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise DamagedFile(
+            f"{path} does not hold weights: {error}. Put back a copy of it, or train again."
+        ) from error
+    if not isinstance(weights, dict):
+        raise DamagedFile(
+            f"{path} does not hold weights but {type(weights).__name__}. Put back a copy of "
+            "it, or train again."
+        )
+    return weights
 
 
 def check_weights(
@@ -428,12 +487,17 @@ def check_weights(
         )
 
 
-def _sizes(
+def network_sizes(
     config: RunConfig,
     observation_space: gymnasium.Space[Any],
     action_space: gymnasium.Space[Any],
 ) -> tuple[int, int]:
     """Give the length of an observation and the number of actions.
+
+    Args:
+        config: The run's config.
+        observation_space: Space of one environment's observation.
+        action_space: Space of one environment's action.
 
     Raises:
         ContractError: For spaces that a network of dense layers cannot take.

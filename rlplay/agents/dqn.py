@@ -166,6 +166,7 @@ class DQNHyperparameters(Hyperparameters):
         json_schema_extra=_REPLAY | {"unit": "transitions"},
     )
     replay_memory_mb: float = Field(
+        title="Replay memory",
         default=128.0,
         gt=0,
         le=1e6,
@@ -182,9 +183,17 @@ class DQNHyperparameters(Hyperparameters):
 
 
 _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
-    "*": {"default": {"num_envs": 16, "total_steps": 1_000_000, "num_threads": 1}},
+    "*": {
+        "default": {
+            "description": "Works for most small environments.",
+            "num_envs": 16,
+            "total_steps": 1_000_000,
+            "num_threads": 1,
+        }
+    },
     "snake": {
         "default": {
+            "description": "The balanced choice: many boards and a large replay buffer.",
             "num_envs": 128,
             "total_steps": 4_000_000,
             # Two channels, wall and body: with PPO's one channel of all that blocks, it learned
@@ -192,7 +201,51 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "env_config": {"danger": "off", "wall": True, "body": "lifetime"},
             "hyperparams": {"epsilon_steps": 50_000},
         },
+        "fast": {
+            "description": "A small network that sees little learns to find apples within seconds, "
+            "also on an old machine, and does not get as far.",
+            "num_envs": 32,
+            "num_threads": 1,
+            "total_steps": 1_000_000,
+            "env_config": {"vision": 2},
+            "network_config": {"layers": [{"units": 64}, {"units": 64}]},
+            "hyperparams": {
+                "learning_rate": 1e-3,
+                "batch_size": 128,
+                "epsilon_steps": 20_000,
+                "learning_starts": 1_000,
+                "replay_capacity": 100_000,
+                "replay_memory_mb": 32.0,
+            },
+        },
+        "stable": {
+            "description": "A lower learning rate that falls, larger minibatches and a target "
+            "network that moves seldom: slower, and less a matter of luck.",
+            "total_steps": 8_000_000,
+            "hyperparams": {
+                "learning_rate": 2e-4,
+                "final_learning_rate_fraction": 0.1,
+                "batch_size": 1024,
+                "epsilon_steps": 100_000,
+                "target_update_interval": 1_000,
+            },
+        },
+        "best": {
+            "description": "Aims at the highest score in the end: a larger network and replay "
+            "buffer, a learning rate that falls, and five times as many steps.",
+            "total_steps": 20_000_000,
+            "network_config": {"layers": [{"units": 256}, {"units": 256}]},
+            "hyperparams": {
+                "final_learning_rate_fraction": 0.05,
+                "epsilon_steps": 200_000,
+                "final_epsilon": 0.002,
+                "replay_capacity": 1_000_000,
+                "replay_memory_mb": 512.0,
+            },
+        },
         "classic": {
+            "description": "The fifteen numbers of many tutorials: danger beside the head, food, "
+            "direction, hunger and three body segments.",
             "num_envs": 16,
             "total_steps": 1_000_000,
             "env_config": CLASSIC,
@@ -247,9 +300,11 @@ class DQN(TorchAgent):
         self._due = 0
 
     @classmethod
-    def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
-        """One for each action, and the value where the network is dueling."""
-        return num_actions + (1 if config.hyperparams["dueling"] else 0)
+    def describe_outputs(cls, config: RunConfig, num_actions: int) -> dict[str, int]:
+        """The Q-values; where the network is dueling the advantages, then the value."""
+        if config.hyperparams["dueling"]:
+            return {"action advantages": num_actions, "value": 1}
+        return {"Q-values": num_actions}
 
     # Acting ------------------------------------------------------------------------------------
 
@@ -390,15 +445,23 @@ class DQN(TorchAgent):
         super().set_weights(weights)
         self.target_network.load_state_dict(self.network.state_dict())
 
-    def explain(self, observation: Observations) -> dict[str, Any]:
-        """Give the Q-values, the value and the activations of one observation."""
+    def explain(self, observation: Observations, saliency: bool = False) -> dict[str, Any]:
+        """Give the Q-values, the value and the activations of one observation.
+
+        The saliency is that of the largest Q-value; see `Agent.explain`.
+        """
         output, activations = self._activations(observation)
         q_values = self._combine(output)
-        return {
+        explained = {
             "q_values": q_values.tolist(),
             "value": float(q_values.max()),
             "activations": activations,
         }
+        if saliency:
+            explained["saliency"] = self._saliency(
+                observation, lambda output: self._combine(output).max()
+            )
+        return explained
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: both networks, optimizer, replay buffer, counters, generator."""

@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from torch import nn
 
-from rlplay.errors import NetworkConfigError, nearest
+from rlplay.errors import LayerProblem, NetworkConfigError, nearest
 
 __all__ = [
     "ACTIVATIONS",
+    "NETWORK_PRESETS",
     "DenseLayer",
     "NetworkConfig",
     "build_network",
+    "count_layer_parameters",
     "count_parameters",
+    "describe_layers",
     "describe_network",
     "register_activation",
 ]
@@ -95,7 +98,18 @@ class NetworkConfig(BaseModel):
             raise NetworkConfigError(
                 f"Network: 'layers' must be a list of layers, not {type(layers).__name__}."
             )
-        return tuple(_layer(index, layer) for index, layer in enumerate(layers))
+        checked: list[DenseLayer] = []
+        sentences: list[str] = []
+        problems: list[LayerProblem] = []
+        for index, layer in enumerate(layers):
+            try:
+                checked.append(_layer(index, layer))
+            except NetworkConfigError as error:
+                sentences.append(str(error))
+                problems += error.problems
+        if sentences:
+            raise NetworkConfigError(" ".join(sentences), problems)
+        return tuple(checked)
 
 
 def _layer(index: int, layer: Any) -> DenseLayer:
@@ -109,18 +123,38 @@ def _layer(index: int, layer: Any) -> DenseLayer:
     try:
         return DenseLayer.model_validate(layer)
     except ValidationError as error:
-        detail = error.errors()[0]
-        field = str(detail["loc"][0]) if detail["loc"] else "type"
-        if detail["type"] == "extra_forbidden":
-            names = list(DenseLayer.model_fields)
-            raise NetworkConfigError(
-                f"Network: layer {index} has no field {field!r}.{nearest(field, names)} "
-                f"Fields: {', '.join(names)}."
-            ) from None
-        reason = detail["msg"].removeprefix("Value error, ")
-        raise NetworkConfigError(
-            f"Network: layer {index}, field {field!r} = {detail['input']!r}: {reason}."
-        ) from None
+        names = list(DenseLayer.model_fields)
+        sentences, problems = [], []
+        for detail in error.errors():
+            field = str(detail["loc"][0]) if detail["loc"] else "type"
+            if detail["type"] == "extra_forbidden":
+                reason = f"Fields: {', '.join(names)}"
+                said = f" has no field {field!r}.{nearest(field, names)} {reason}."
+            else:
+                reason = detail["msg"].removeprefix("Value error, ")
+                said = f", field {field!r} = {detail['input']!r}: {reason}."
+            sentences.append(f"Network: layer {index}{said}")
+            problems.append(LayerProblem(index, field, reason))
+        raise NetworkConfigError(" ".join(sentences), problems) from None
+
+
+#: Hidden layers to choose from, the smallest first.
+NETWORK_PRESETS: Final[dict[str, NetworkConfig]] = {
+    "small": NetworkConfig(layers=(DenseLayer(units=64),) * 2),
+    "medium": NetworkConfig(layers=(DenseLayer(units=128),) * 2),
+    "large": NetworkConfig(layers=(DenseLayer(units=256),) * 3),
+}
+
+
+def describe_layers(network_config: NetworkConfig) -> str:
+    """Say the sizes of hidden layers in words, such as "2 layers of 128 units"."""
+    units = [layer.units for layer in network_config.layers]
+    if not units:
+        return "no hidden layer: a linear model"
+    if len(units) > 1 and len(set(units)) == 1:
+        return f"{len(units)} layers of {units[0]} units"
+    sizes = " and ".join(filter(None, (", ".join(map(str, units[:-1])), str(units[-1]))))
+    return f"{'layers' if len(units) > 1 else 'a layer'} of {sizes} units"
 
 
 def build_network(
@@ -170,11 +204,32 @@ def describe_network(
     Raises:
         NetworkConfigError: For a layer that cannot be built.
     """
+    network = _stack(input_size, output_size, network_config, _without_content)
+    return dict(network.state_dict())
 
-    def dense(inputs: int, outputs: int, _: float) -> nn.Linear:
-        return nn.Linear(inputs, outputs, device="meta")
 
-    return dict(_stack(input_size, output_size, network_config, dense).state_dict())
+def count_layer_parameters(
+    input_size: int, output_size: int, network_config: NetworkConfig | dict[str, Any]
+) -> list[int]:
+    """Count the parameters of each layer of what `build_network` gives, without building it.
+
+    Args:
+        input_size: Length of an observation vector, 1 or more.
+        output_size: Length of the output vector, 1 or more.
+        network_config: The hidden layers.
+
+    Returns:
+        One count for each hidden layer, those of its activation included, and the output's.
+
+    Raises:
+        NetworkConfigError: For a layer that cannot be built.
+    """
+    # A dense layer, its activation, a dense layer, its activation, ..., the output.
+    each = [
+        count_parameters(module)
+        for module in _stack(input_size, output_size, network_config, _without_content)
+    ]
+    return [sum(each[start : start + 2]) for start in range(0, len(each), 2)]
 
 
 def _stack(
@@ -203,6 +258,10 @@ def _stack(
         size = layer.units
     modules.append(dense(size, output_size, output_gain))
     return nn.Sequential(*modules)
+
+
+def _without_content(inputs: int, outputs: int, _: float) -> nn.Linear:
+    return nn.Linear(inputs, outputs, device="meta")
 
 
 def _dense(inputs: int, outputs: int, gain: float, generator: torch.Generator) -> nn.Linear:

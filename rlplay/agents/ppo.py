@@ -82,6 +82,7 @@ class PPOHyperparameters(Hyperparameters):
         json_schema_extra=_LEARNING,
     )
     gae_lambda: float = Field(
+        title="GAE lambda",
         default=0.95,
         ge=0,
         le=1,
@@ -145,18 +146,27 @@ class PPOHyperparameters(Hyperparameters):
         json_schema_extra=_LEARNING,
     )
     kl_limit: float | None = Field(
+        title="KL limit",
         default=None,
         gt=0,
         le=10,
         description="end the update phase where the policy has moved this far; none never does",
-        json_schema_extra=_POLICY | {"unit": "nats"},
+        json_schema_extra=_POLICY | {"unit": "nats", "none": "never"},
     )
 
 
 _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
-    "*": {"default": {"num_envs": 64, "num_threads": 1, "total_steps": 2_000_000}},
+    "*": {
+        "default": {
+            "description": "Works for most small environments.",
+            "num_envs": 64,
+            "num_threads": 1,
+            "total_steps": 2_000_000,
+        }
+    },
     "snake": {
         "default": {
+            "description": "The balanced choice: given the time, it learns to fill the board.",
             "num_envs": 512,
             "num_threads": None,
             "total_steps": 60_000_000,
@@ -170,7 +180,42 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
                 "value_coefficient": 0.05,
             },
         },
+        "fast": {
+            "description": "A small network that sees little learns to find apples within seconds, "
+            "also on an old machine, and does not get as far.",
+            "num_envs": 64,
+            "num_threads": 1,
+            "total_steps": 3_000_000,
+            "env_config": {"vision": 2},
+            "network_config": {"layers": [{"units": 64}, {"units": 64}]},
+            "hyperparams": {
+                "discount": 0.99,
+                "num_minibatches": 8,
+                "num_epochs": 2,
+                "entropy_coefficient": 0.01,
+                "value_coefficient": 0.5,
+            },
+        },
+        "stable": {
+            "description": "Takes smaller, well measured steps from twice as many boards: slower, "
+            "and less a matter of luck.",
+            "num_envs": 1024,
+            "hyperparams": {
+                "learning_rate": 5e-4,
+                "clip": 0.1,
+                "kl_limit": 0.02,
+                "max_gradient_norm": 0.3,
+            },
+        },
+        "best": {
+            "description": "Aims at the highest score in the end: more updates from each rollout, "
+            "and more than three times as many steps.",
+            "total_steps": 200_000_000,
+            "hyperparams": {"num_minibatches": 32},
+        },
         "classic": {
+            "description": "The fifteen numbers of many tutorials: danger beside the head, food, "
+            "direction, hunger and three body segments.",
             "num_envs": 64,
             "num_threads": 1,
             "total_steps": 5_000_000,
@@ -228,9 +273,9 @@ class PPO(TorchAgent):
         self._batch: tuple[torch.Tensor, ...] | None = None
 
     @classmethod
-    def count_outputs(cls, config: RunConfig, num_actions: int) -> int:
+    def describe_outputs(cls, config: RunConfig, num_actions: int) -> dict[str, int]:
         """The logits, then the value."""
-        return num_actions + 1
+        return {"action logits": num_actions, "value": 1}
 
     # Acting ------------------------------------------------------------------------------------
 
@@ -448,14 +493,20 @@ class PPO(TorchAgent):
 
     # Looking inside and files ------------------------------------------------------------------
 
-    def explain(self, observation: Observations) -> dict[str, Any]:
-        """Give the action probabilities, the value and the activations of one observation."""
+    def explain(self, observation: Observations, saliency: bool = False) -> dict[str, Any]:
+        """Give the action probabilities, the value and the activations of one observation.
+
+        The saliency is that of the most probable action's logit; see `Agent.explain`.
+        """
         output, activations = self._activations(observation)
-        return {
+        explained = {
             "probabilities": torch.softmax(output[:-1], dim=0).tolist(),
             "value": float(output[-1]),
             "activations": activations,
         }
+        if saliency:
+            explained["saliency"] = self._saliency(observation, lambda output: output[:-1].max())
+        return explained
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: network, optimizer, rollout, place in the update phase, generator."""

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from rlplay.agents import get_agent_spec, list_algorithms
 from rlplay.cli.words import add_import, import_modules, positive
-from rlplay.config import RunConfig, get_default_config, list_presets
+from rlplay.config import RunConfig, describe_preset, get_default_config, list_presets
 from rlplay.envs import ENV_REGISTRY, get_env_spec
 from rlplay.envs.rewards import NumberOrFormula, reward_variables
 from rlplay.errors import ConfigError, StorageError, nearest
@@ -270,7 +270,7 @@ def _train_parser(base: RunConfig) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     what = parser.add_argument_group("what to train")
-    _add_choice(what, ", ".join(list_presets(base.algo, base.env_name)))
+    _add_choice(what, _explain_presets(base))
     _add_saved(what)
     what.add_argument(
         "--network",
@@ -295,6 +295,15 @@ def _train_parser(base: RunConfig) -> argparse.ArgumentParser:
     about = f"{_FORMULA_TEXT} {variables}." if variables else None
     _add_part(parser, f"rewards of {env.name}", "reward_config", env.reward_model, base, about)
     return parser
+
+
+def _explain_presets(base: RunConfig) -> str:
+    """Name the presets, each with its sentence."""
+    sentences = (
+        (name, describe_preset(base.algo, base.env_name, name))
+        for name in list_presets(base.algo, base.env_name)
+    )
+    return " ".join(f"{name}: {sentence}" for name, sentence in sentences)
 
 
 def _other_algorithms(base: RunConfig) -> str:

@@ -289,7 +289,7 @@ def list_environments() -> list[dict[str, Any]]:
             "title": spec.title,
             "description": spec.description,
             "version": spec.version,
-            "metadata": create_env(spec.name).get_metadata(),
+            "metadata": spec.env.describe(spec.config_model()),
         }
         for _, spec in sorted(ENV_REGISTRY.items())
     ]

@@ -64,6 +64,7 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
         self.rewards = self.reward_model() if rewards is None else rewards
         self.render_mode = render_mode
         self._event_rewards: EventRewards | None = None
+        self._reward_variables: dict[str, float] = {}
 
     @classmethod
     def prepare(cls, say: Callable[[str], None]) -> None:
@@ -88,6 +89,19 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
         env = cls(config)
         env.close()
         return env.observation_space, env.action_space
+
+    @classmethod
+    def describe(cls, config: BaseModel) -> dict[str, Any]:
+        """Give the metadata that an environment of these options has; see `get_metadata`.
+
+        An environment that takes long to make, or compiles, answers without being made.
+
+        Args:
+            config: The options, an instance of the registered config model.
+        """
+        env = cls(config)
+        env.close()
+        return env.get_metadata()
 
     @abstractmethod
     def render_state(self) -> dict[str, Any]:
@@ -147,7 +161,16 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
         """
         if self._event_rewards is None:
             self._event_rewards = EventRewards(self.event_names, self.rewards)
+        self._reward_variables = {name: float(value) for name, value in variables.items()}
         return self._event_rewards.pay(events, variables)
+
+    def get_reward_variables(self) -> dict[str, float]:
+        """Give what reward formulas saw in the last step: a number for each variable.
+
+        Returns:
+            The numbers by name; empty before the first step.
+        """
+        return dict(self._reward_variables)
 
     def take_reward_problem(self) -> str | None:
         """Say why a reward formula had no value since this was last called, and forget it.
@@ -294,12 +317,17 @@ class _Check:
                 f"{name} is {space!r}; set a gymnasium space in the constructor",
             ):
                 return
-        owner = next(cls for cls in type(env).__mro__ if "get_spaces" in vars(cls))
-        if owner is not BaseEnvironment:
+        if _owner(env, "get_spaces") is not BaseEnvironment:
             self.promise(
                 type(env).get_spaces(env.config) == (env.observation_space, env.action_space),
                 "get_spaces gives the spaces that an environment of these options has",
                 "get_spaces gave other spaces than an environment of these options has",
+            )
+        if _owner(env, "describe") is not BaseEnvironment:
+            self.promise(
+                type(env).describe(env.config) == env.get_metadata(),
+                "describe gives the metadata that an environment of these options has",
+                "describe gave other metadata than an environment of these options has",
             )
         try:
             first = self._play(env, 7, num_steps)
@@ -459,6 +487,11 @@ class _Check:
                 "final_obs is one dense array with the mask _final_obs",
                 "after an ending, infos lack a dense final_obs, its mask _final_obs or final_info",
             )
+
+
+def _owner(env: BaseEnvironment, name: str) -> type:
+    """Give the class that an environment has a method from."""
+    return next(cls for cls in type(env).__mro__ if name in vars(cls))
 
 
 class _Broken(Exception):

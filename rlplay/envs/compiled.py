@@ -2,6 +2,9 @@
 
 Modules that use them import numba (about half a second), so environments import their kernels when
 the first board is made and never before: `import rlplay` stays cheap.
+
+Nobody else imports numba: where two threads do so at the same time, both hang for ever, and the
+lock of this one module lets the second thread wait for the first.
 """
 
 from __future__ import annotations
@@ -11,12 +14,12 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
-__all__ = ["Whole", "borrowed", "compiled", "inlined", "machine_code"]
+__all__ = ["Whole", "borrowed", "compiled", "event", "inlined", "machine_code"]
 
 #: A whole number in a kernel; only the tools that read types see a difference.
 Whole: TypeAlias = int | np.signedinteger[Any]

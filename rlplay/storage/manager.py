@@ -30,11 +30,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from rlplay.config import RunConfig, validated
 from rlplay.envs import get_env_spec
 from rlplay.errors import (
+    ConfigError,
     DamagedFile,
     InvalidName,
     RunBusy,
     RunNotFound,
     StorageError,
+    UnknownPreset,
     nearest,
 )
 from rlplay.storage import files, locks, trash
@@ -70,6 +72,11 @@ _SNAPSHOTS = "snapshots"
 _LOCKS, _TRASH, _INDEX = ".locks", ".trash", ".index.json"
 _IMPORT = ".import-"
 _IMPORT_LASTS = 3_600.0  # seconds after which an import's folder belongs to nobody
+_PRESETS = ".presets"
+
+#: What a person can keep as a preset.
+_PRESET_KINDS = ("network", "config")
+_PRESET_FORMAT = 1
 
 #: Metrics lines over whose episodes `list_runs` takes the mean score.
 _LISTED_LINES = 100
@@ -89,6 +96,7 @@ _LIBRARIES = ("rlplay", "torch", "numpy", "numba", "gymnasium")
 #: What `list_runs` reads from a run's files.
 _FACTS: Final[dict[str, tuple[type, ...]]] = {
     "name": (str,),
+    "notes": (str,),
     "algo": (str,),
     "env_name": (str,),
     "created_at": (str,),
@@ -98,6 +106,7 @@ _FACTS: Final[dict[str, tuple[type, ...]]] = {
     "best_score": (int, float, NoneType),
     "avg_score": (int, float, NoneType),
     "size": (int,),
+    "num_replays": (int,),
     "resumable": (bool,),
 }
 
@@ -461,12 +470,12 @@ class StorageManager:
             env_name: Only the runs of this environment.
 
         Returns:
-            For each run: run_id, name, algo, env_name, created_at, episodes, steps, total_steps
-            (of the whole run, as planned), best_score, avg_score (over the last metrics lines;
-            both None before the first episode), size (bytes), resumable (whether it has a
-            checkpoint to go on from), path, holder (who writes it now, in any process, or None),
-            and broken: None, or why it cannot be opened; its other fields are then None where
-            they are not known.
+            For each run: run_id, name, notes, algo, env_name, created_at, episodes, steps,
+            total_steps (of the whole run, as planned), best_score, avg_score (over the last
+            metrics lines; both None before the first episode), size (bytes), num_replays,
+            resumable (whether it has a checkpoint to go on from), path, holder (who writes it
+            now, in any process, or None), and broken: None, or why it cannot be opened; its other
+            fields are then None where they are not known.
         """
         only = None if env_name is None else slug(env_name)
         index = RunIndex(self.base_dir / _INDEX)
@@ -494,6 +503,7 @@ class StorageManager:
         run: dict[str, Any] = {
             "run_id": run_id,
             "name": None,
+            "notes": None,
             "algo": None,
             "env_name": environment,
             "created_at": None,
@@ -503,6 +513,7 @@ class StorageManager:
             "best_score": None,
             "avg_score": None,
             "size": 0,
+            "num_replays": 0,
             "resumable": False,
             "path": path,
             "holder": None,
@@ -530,11 +541,13 @@ class StorageManager:
         """Read the config and the end of the metrics, and write what they say into ``run``."""
         path = self.get_run_path(environment, run_id)
         run["size"] = files.measure(path)
+        run["num_replays"] = len(_replay_ids(path / _REPLAYS))
         record = _read_record(self._file(environment, run_id, _CONFIG), run_id)
         facts: dict[str, Any] = {
             field: record.get(field)
             for field in ("name", "algo", "env_name", "created_at", "total_steps")
         }
+        facts["notes"] = record.get("notes", "")  # a config that a person wrote may have none
         lines = files.read_last_jsonl(
             self._file(environment, run_id, _METRICS), _LISTED_LINES
         ).records
@@ -737,21 +750,9 @@ class StorageManager:
             RunNotFound: When there is no such run, or it has no weights yet.
             DamagedFile: When the file does not hold weights, or not those that were saved.
         """
-        path = self.check_weights(env_name, run_id)
-        import torch
+        from rlplay.agents.base import read_weights
 
-        try:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise DamagedFile(
-                f"{path} does not hold weights: {error}. Put back a copy of it, or train again."
-            ) from error
-        if not isinstance(weights, dict):
-            raise DamagedFile(
-                f"{path} does not hold weights but {type(weights).__name__}. Put back a copy of "
-                "it, or train again."
-            )
-        return weights
+        return read_weights(self.check_weights(env_name, run_id))
 
     # Going on ----------------------------------------------------------------------------------
 
@@ -777,14 +778,14 @@ class StorageManager:
         from rlplay.envs import create_vector_env
 
         config = self.load_config(env_name, run_id).replace(**{"run_id": None, **changes})
-        weights = self.load_weights(env_name, run_id)
+        weights = self.check_weights(env_name, run_id)
         env = create_vector_env(config.env_name, 1, config.reward_config, **config.env_config)
         agent = create_agent(
             config.replace(num_envs=1, device="cpu", precision="float32"),
             env.single_observation_space,
             env.single_action_space,
         )
-        agent.set_weights(weights)
+        agent.load(weights)
         lines = self.load_metrics(env_name, run_id, limit=1)
         parent = {"run_id": run_id, "step": lines[-1]["steps"] if lines else 0}
         fork = self.create_run(config, parent=parent)
@@ -1078,12 +1079,8 @@ class StorageManager:
             RunNotFound: When there is no such run.
         """
         self._existing_run(env_name, run_id)
-        folder = self._file(env_name, run_id, _REPLAYS)
-        return [
-            self._describe_replay(env_name, run_id, path.stem)
-            for path in sorted(folder.glob("*.json"))
-            if _is_id(path.stem)
-        ]
+        names = _replay_ids(self._file(env_name, run_id, _REPLAYS))
+        return [self._describe_replay(env_name, run_id, name) for name in names]
 
     def _describe_replay(self, env_name: str, run_id: str, replay_id: str) -> dict[str, Any]:
         shown: dict[str, Any] = {"replay_id": replay_id}
@@ -1121,6 +1118,109 @@ class StorageManager:
             raise RunNotFound(
                 f"Run {run_id!r} has no replay {replay_id!r}.{nearest(replay_id, known)} "
                 f"It has {len(known)}; list_replays names them."
+            )
+        return path
+
+    # Presets -----------------------------------------------------------------------------------
+
+    def save_preset(self, kind: str, name: str, values: Mapping[str, Any]) -> Path:
+        """Keep options under a name, for other runs; an old preset of this name is replaced.
+
+        Args:
+            kind: "network" for a `network_config`, "config" for fields of `RunConfig`, all of
+                them or some.
+            name: As a run's id is: lower-case letters, digits, - and _.
+            values: What is to be kept, as JSON has it.
+
+        Returns:
+            The file, a JSON file that a person can read and change.
+
+        Raises:
+            ConfigError: For options that no run can have, or another kind.
+            InvalidName: For a name that is none.
+            StorageError: When it cannot be written; an old one is as it was.
+        """
+        path = self._preset_path(kind, name)
+        _check_preset(kind, values, f"The preset {name!r}")
+        self._make_base_dir()
+        files.make_folders(path.parent)
+        record = {"format_version": _PRESET_FORMAT, "kind": kind, "values": dict(values)}
+        files.write_json(path, record)
+        return path
+
+    def list_presets(self, kind: str) -> list[str]:
+        """Name the presets that were kept, in the order of their names.
+
+        Args:
+            kind: "network" or "config".
+
+        Raises:
+            ConfigError: For another kind.
+        """
+        folder = self._preset_place(kind)
+        return sorted(path.stem for path in folder.glob("*.json") if _is_id(path.stem))
+
+    def load_preset(self, kind: str, name: str) -> dict[str, Any]:
+        """Give the options of a preset, for `RunConfig.replace`.
+
+        Args:
+            kind: "network" or "config".
+            name: One of `list_presets`.
+
+        Raises:
+            UnknownPreset: When there is none of this name.
+            DamagedFile: When its file cannot be read.
+            ConfigError: When it has options that this rlplay lacks; or for another kind.
+            StorageError: When a newer rlplay wrote it.
+        """
+        path = self._existing_preset(kind, name)
+        record = files.read_json(path)
+        version, values = record.get("format_version"), record.get("values")
+        if isinstance(version, int) and version > _PRESET_FORMAT:
+            raise StorageError(
+                f"{path} has format version {version}; this rlplay reads versions up to "
+                f"{_PRESET_FORMAT}. Install the newest rlplay to use it."
+            )
+        if version != _PRESET_FORMAT or record.get("kind") != kind or not isinstance(values, dict):
+            raise DamagedFile(
+                f"{path} is no preset of kind {kind!r}. Put back a copy of it, or delete it."
+            )
+        _check_preset(kind, values, f"The preset {name!r}")
+        return values
+
+    def delete_preset(self, kind: str, name: str) -> None:
+        """Delete a preset.
+
+        Args:
+            kind: "network" or "config".
+            name: One of `list_presets`.
+
+        Raises:
+            UnknownPreset: When there is none of this name.
+            ConfigError: For another kind.
+            StorageError: When it cannot be deleted.
+        """
+        files.remove(self._existing_preset(kind, name))
+
+    def _preset_place(self, kind: str, *names: str) -> Path:
+        """Give the folder of a kind of presets, or a file in it."""
+        if kind not in _PRESET_KINDS:
+            raise ConfigError(
+                f"No kind of preset {kind!r}.{nearest(kind, _PRESET_KINDS)} "
+                f"Available: {', '.join(_PRESET_KINDS)}."
+            )
+        return inside(self.base_dir, _PRESETS, kind, *names)
+
+    def _preset_path(self, kind: str, name: str) -> Path:
+        return self._preset_place(kind, f"{check_id(name, 'preset name')}.json")
+
+    def _existing_preset(self, kind: str, name: str) -> Path:
+        path = self._preset_path(kind, name)
+        if not path.is_file():
+            known = self.list_presets(kind)
+            raise UnknownPreset(
+                f"No preset {name!r} of kind {kind!r} in {self.base_dir}.{nearest(name, known)} "
+                f"Available: {', '.join(known) or 'none'}."
             )
         return path
 
@@ -1249,6 +1349,11 @@ def _folders(folder: Path) -> list[str]:
         ) from error
 
 
+def _replay_ids(folder: Path) -> list[str]:
+    """Name the replays in a folder; a missing one has none."""
+    return sorted(path.stem for path in folder.glob("*.json") if _is_id(path.stem))
+
+
 def _check_fact(fact: str, value: Any) -> None:
     """Refuse what would break the list of all runs.
 
@@ -1261,6 +1366,21 @@ def _check_fact(fact: str, value: Any) -> None:
         raise ValueError(f"{fact} = {value!r}")
     if isinstance(value, str):
         value.encode()  # half a surrogate pair is no text
+
+
+def _check_preset(kind: str, values: Mapping[str, Any], what: str) -> None:
+    """Refuse options that no run can have.
+
+    Raises:
+        ConfigError: For the first of them.
+    """
+    from rlplay.agents.networks import NetworkConfig
+
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"{what} must be a JSON object (a dict) of options, not {type(values).__name__}."
+        )
+    validated(NetworkConfig if kind == "network" else RunConfig, dict(values), what)
 
 
 def _sweep(folder: Path) -> None:

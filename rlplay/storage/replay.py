@@ -22,14 +22,22 @@ from pydantic import (
     model_validator,
 )
 
-from rlplay.envs import create_env, get_env_spec
-from rlplay.errors import ContractError, DamagedFile, StorageError
+from rlplay.config import RunConfig
+from rlplay.envs import BaseEnvironment, create_env, get_env_spec
+from rlplay.envs.vector import checked_seed
+from rlplay.errors import ConfigError, ContractError, DamagedFile, StorageError
 from rlplay.storage.files import check_id, json_sum, seal
 
 __all__ = ["FORMAT_VERSION", "Frames", "Outcome", "Replay", "ReplayCheck", "play", "replay_id"]
 
 #: Version of the JSON that `Replay.to_dict` gives. Version 1 had no SHA-256 sum.
 FORMAT_VERSION: Final = 2
+
+#: The run of the replays that belong to none; see `Replay.record`.
+_NO_RUN: Final = "played"
+
+#: How an episode ended that has not.
+_UNFINISHED: Final = "unfinished"
 
 #: How many states `Frames` keeps at most, and how many steps lie at least between two of them.
 _MAX_KEYFRAMES: Final = 256
@@ -72,10 +80,10 @@ Actions = Annotated[
 
 
 class Replay(BaseModel):
-    """One episode of a run, as what it takes to play it again.
+    """One episode, as what it takes to play it again.
 
-    The return is what was paid while training, and not checked: a person may change rewards in
-    the middle of an episode.
+    It is one of a run, or was played by somebody (`record`). The return is what was paid while
+    training, and not checked: a person may change rewards in the middle of an episode.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -146,6 +154,55 @@ class Replay(BaseModel):
         The sum is that of the rest in canonical JSON: keys sorted, no spaces, ASCII only.
         """
         return seal({"format_version": FORMAT_VERSION, **self.model_dump(mode="json")})
+
+    @property
+    def is_of_a_run(self) -> bool:
+        """Whether the episode is one of a run; otherwise somebody played it (`record`)."""
+        return self.run_id != _NO_RUN
+
+    @classmethod
+    def record(cls, config: RunConfig, episode_seed: int, actions: Iterable[int]) -> Replay:
+        """Make a replay of an episode that belongs to no run, such as a game that a person played.
+
+        The actions are played, and the replay claims what came of it, so that it verifies. Its
+        run_id is "played", its replay_id follows from the game alone: the same game has the same.
+
+        Args:
+            config: Names the environment with its options and rewards.
+            episode_seed: What the environment was reset with, ``info["episode_seed"]``.
+            actions: One for each step, at least one; those after the end are left out. Where the
+                episode goes on after the last one, its ending is "unfinished".
+
+        Returns:
+            The replay.
+
+        Raises:
+            ConfigError: For no actions, or a seed from which no episode can begin.
+            ContractError: For an action that the environment does not know.
+        """
+        seed = checked_seed(episode_seed)
+        played = tuple(int(action) for action in actions)
+        if not played:
+            raise ConfigError("A replay needs at least one action, and this episode has none.")
+        outcome = play(config.env_name, config.env_config, config.reward_config, seed, played)
+        fields: dict[str, Any] = {
+            "run_id": _NO_RUN,
+            "env_name": config.env_name,
+            "env_config": config.env_config,
+            "reward_config": config.reward_config,
+            "environment_version": outcome.environment_version,
+            "episode_seed": seed,
+            "actions": played[: outcome.length],
+            "score": outcome.episode_return if outcome.score is None else outcome.score,
+            "length": outcome.length,
+            "episode_return": outcome.episode_return,
+            "ending": outcome.ending,
+            "death_reason": outcome.death_reason,
+            "final_hash": outcome.final_hash,
+            "episode": 1,
+            "total_steps": outcome.length,
+        }
+        return cls(replay_id=f"{_NO_RUN}-{json_sum(fields)[:16]}", **fields)
 
     def frames(self) -> Frames:
         """Play the episode again, frame by frame.
@@ -292,7 +349,8 @@ class Outcome(NamedTuple):
     Attributes:
         score: None where the environment counts none.
         length: Steps until the end, or until the actions ran out.
-        ending: None when the episode had not ended by then.
+        episode_return: Sum of the rewards.
+        ending: "unfinished" when the episode had not ended by then.
         death_reason: What the environment says of it.
         final_hash: SHA-256 of the last `render_state`, in hexadecimal digits.
         environment_version: Version of the environment that played it.
@@ -300,7 +358,8 @@ class Outcome(NamedTuple):
 
     score: float | None
     length: int
-    ending: str | None
+    episode_return: float
+    ending: str
     death_reason: str | None
     final_hash: str
     environment_version: int
@@ -313,7 +372,7 @@ class Outcome(NamedTuple):
         if self.length != length:
             found.append(f"length: {self.length} steps, not {length}")
         if self.ending != ending:
-            found.append(f"ending: {self.ending or 'none'}, not {ending}")
+            found.append(f"ending: {self.ending}, not {ending}")
         return found
 
 
@@ -344,16 +403,19 @@ def play(
     try:
         _, info = env.reset(seed=episode_seed)
         length = 0
-        ending = None
+        episode_return = 0.0
+        ending = _UNFINISHED
         for action in actions:
-            _, _, terminated, truncated, info = env.step(action)
+            _, reward, terminated, truncated, info = env.step(action)
             length += 1
+            episode_return += float(reward)
             if terminated or truncated:
                 ending = ending_name(info, bool(terminated))
                 break
         return Outcome(
             _score(info),
             length,
+            episode_return,
             ending,
             info.get("death_reason"),
             state_hash(env.render_state()),
@@ -401,18 +463,23 @@ class Frames(Sequence[dict[str, Any]]):
         spec = get_env_spec(replay.env_name)
         self._version = spec.version
         draws = "rgb_array" in spec.env.metadata.get("render_modes", ())
-        self._env = create_env(
-            replay.env_name,
-            replay.reward_config,
-            render_mode="rgb_array" if draws else None,
-            **replay.env_config,
-        )
+        self._render_mode = "rgb_array" if draws else None
+        self._env = self._make_env()
         self._interval = max(_MIN_INTERVAL, -(-len(self) // _MAX_KEYFRAMES))
         self._end: int | None = None  # the step that ended the episode, once it was played
         self._scores = [_score(self._rewind())]  # after each step that was played
         self._keyframes: list[dict[str, Any]] = []  # the state after each `_interval` steps
         with suppress(ContractError):
             self._keyframes.append(self._env.get_state())
+
+    def _make_env(self) -> BaseEnvironment:
+        replay = self.replay
+        return create_env(
+            replay.env_name,
+            replay.reward_config,
+            render_mode=self._render_mode,
+            **replay.env_config,
+        )
 
     def _rewind(self) -> dict[str, Any]:
         _, info = self._env.reset(seed=self.replay.episode_seed)
@@ -468,6 +535,29 @@ class Frames(Sequence[dict[str, Any]]):
                 "(height, width, 3) array of uint8 when render_mode is 'rgb_array'."
             )
         return picture
+
+    def fork(self, index: int) -> BaseEnvironment:
+        """Give an environment of its own that stands where a frame does, to play on from there.
+
+        Args:
+            index: The state after so many steps.
+
+        Returns:
+            A fresh environment with the replay's options and rewards; what is done with it does
+            not touch the replay. Where the episode has ended in that frame, it needs a reset.
+
+        Raises:
+            IndexError: Beyond the replay's length; and what `__getitem__` raises besides.
+        """
+        self._go_to(index)
+        env = self._make_env()
+        env.reset(seed=self.replay.episode_seed)
+        if self._keyframes:
+            env.set_state(copy.deepcopy(self._env.get_state()))
+        else:
+            for action in self.replay.actions[: self._position]:
+                env.step(action)
+        return env
 
     def scores(self) -> list[float | None]:
         """List the score after the reset and after each step; plays what was not played yet.

@@ -54,6 +54,7 @@ _ENDINGS: Final = {
     "won": "filled the board",
     "terminated": "ended",
     "truncated": "time was up",
+    "unfinished": "not finished",
 }
 
 
@@ -314,10 +315,10 @@ def save_html(replay: Replay, path: str | os.PathLike[str], *, title: str | None
         data["snake"] = _snake_moves(frames)
     else:
         data["pictures"] = _page_pictures(frames)
-    summary = (
-        f"{spec.title}, episode {replay.episode:,} of run {replay.run_id}: "
-        f"score {replay.score:g}, {replay.length:,} steps, {ending}"
+    origin = (
+        f"episode {replay.episode:,} of run {replay.run_id}" if replay.is_of_a_run else "a game"
     )
+    summary = f"{spec.title}, {origin}: score {replay.score:g}, {replay.length:,} steps, {ending}"
     style, script = (_shipped(f"replay_page.{kind}") for kind in ("css", "js"))
     values = {
         # Nothing but this style and this script is used, whatever else got into the page.

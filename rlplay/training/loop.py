@@ -13,13 +13,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rlplay.agents import create_agent
+from rlplay.agents import create_agent, get_agent_spec
 from rlplay.config import RunConfig
+from rlplay.device import choose_num_threads, choose_precision, get_device
 from rlplay.envs import create_vector_env
 from rlplay.errors import ContractError
 from rlplay.seeding import split_seed
 
-__all__ = ["Episodes", "Move", "TrainingLoop", "Update"]
+__all__ = ["Episodes", "Move", "TrainingLoop", "Update", "num_torch_threads", "resolved"]
+
+
+def resolved(config: RunConfig) -> RunConfig:
+    """Settle what a config leaves to the machine: device, precision and threads.
+
+    Raises:
+        DeviceError: When the config asks for a device that is not here.
+    """
+    device = get_device(config.device)
+    return config.replace(
+        device=device.type,
+        precision=choose_precision(config.precision, device),
+        num_threads=choose_num_threads(config.num_threads),
+    )
+
+
+def num_torch_threads(config: RunConfig) -> int:
+    """Say how many threads PyTorch's operations should have in a thread that trains.
+
+    Args:
+        config: As `resolved` gives it.
+    """
+    if get_agent_spec(config.algo).agent.shares_threads:
+        return 1
+    return config.num_threads or 1
 
 
 @dataclass(frozen=True, slots=True)

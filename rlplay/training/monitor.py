@@ -9,18 +9,38 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-__all__ = ["HISTORY_POINTS", "Monitor", "Snapshot"]
+__all__ = ["HISTORY_POINTS", "Monitor", "PublishedWeights", "Snapshot"]
 
 #: Points that the history keeps; when it is full, neighbours are merged.
 HISTORY_POINTS = 2_000
 
 #: A board is published only while somebody asked for it within this many seconds.
 _BOARD_INTEREST = 1.0
+
+#: The same for the weights.
+_WEIGHTS_INTEREST = 2.0
+
+
+class PublishedWeights(NamedTuple):
+    """Weights of the agent at one moment, for whoever plays with them beside the training.
+
+    Attributes:
+        version: Grows with every publication, also over several runs.
+        total_steps: Environment steps of the run by then.
+        episode: Episodes ended by then.
+        weights: Copies on the CPU by name, for an agent's `set_weights`; never changed afterwards.
+    """
+
+    version: int
+    total_steps: int
+    episode: int
+    weights: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,17 +63,22 @@ class Snapshot:
         moves_per_second: The pace asked for; None is as fast as it goes.
         is_max_speed: Whether no pace is set.
         elapsed: Seconds of training, pauses not counted.
-        time_left: Seconds until the end at the present speed; None where unknown.
+        time_left: Seconds until the end, by the steps at the present speed or by the budget of
+            seconds, whichever comes first; None where unknown.
         endings: How many episodes ended how.
         device: Where the networks compute.
         precision: float32 or bfloat16.
         saved_at: When the weights were last saved, seconds since 1970; None before.
         learner: The newest metrics of the learner.
         last_episodes: The newest 20 episodes, newest last: episode, score, return, length,
-            ending.
+            ending, and learner: the newest metrics of the learner when it ended.
+        changes: What was changed live, newest last, the last 200 at most: steps, elapsed (None
+            where the run's file does not say), field (as in "hyperparams.learning_rate",
+            "rewards.apple" or "speed.moves_per_second"), old and new.
         version: Grows with every change.
         board_version: Grows with every board that is published.
         game_state: `render_state` of the board that is shown; None before the first.
+        observation: (D,) float32, what the agent sees of that board; comes with `game_state`.
     """
 
     run_id: str | None = None
@@ -78,20 +103,31 @@ class Snapshot:
     saved_at: float | None = None
     learner: dict[str, float] = dataclasses.field(default_factory=dict)
     last_episodes: tuple[dict[str, Any], ...] = ()
+    changes: tuple[dict[str, Any], ...] = ()
     version: int = 0
     board_version: int = 0
     game_state: dict[str, Any] | None = None
-    observation: npt.NDArray[np.float32] | None = None
+    observation: NDArray[np.float32] | None = dataclasses.field(default=None, compare=False)
 
 
 class Monitor:
     """The meeting place of one trainer and any number of readers."""
 
-    def __init__(self, **fields: Any) -> None:
-        """Open with the first snapshot's fields."""
+    def __init__(self, wake: Callable[[], None] | None = None, **fields: Any) -> None:
+        """Open with the first snapshot's fields.
+
+        Args:
+            wake: Called when somebody begins to ask for weights, so that a trainer that waits
+                gives them at once.
+            **fields: Fields of `Snapshot`.
+        """
         self._lock = threading.Lock()
         self._snapshot = Snapshot(**fields)
+        self._wake = wake
         self._asked = float("-inf")
+        self._asked_weights = float("-inf")
+        self._weights: PublishedWeights | None = None
+        self._weights_version = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -111,6 +147,19 @@ class Monitor:
     def want_board(self) -> None:
         """Ask for boards during the next second."""
         self._asked = time.monotonic()
+
+    def want_weights(self) -> None:
+        """Ask for weights during the next two seconds; `weights` gives them."""
+        with self._lock:
+            begins = not self.weights_wanted()
+            self._asked_weights = time.monotonic()
+        if begins and self._wake is not None:
+            self._wake()
+
+    def weights(self) -> PublishedWeights | None:
+        """Give the latest weights that were published in this run, if any were."""
+        with self._lock:
+            return self._weights
 
     def history(self, since: int = 0) -> tuple[dict[str, list[float | None]], int, int]:
         """Give the points of the history from an index on.
@@ -132,6 +181,27 @@ class Monitor:
     def board_wanted(self) -> bool:
         """Whether somebody asked for boards within the last second."""
         return time.monotonic() - self._asked < _BOARD_INTEREST
+
+    def weights_wanted(self) -> bool:
+        """Whether somebody asked for weights within the last two seconds."""
+        return time.monotonic() - self._asked_weights < _WEIGHTS_INTEREST
+
+    def publish_weights(self, total_steps: int, episode: int, weights: dict[str, Any]) -> None:
+        """Replace the weights that readers see.
+
+        Args:
+            total_steps: Environment steps of the run so far.
+            episode: Episodes ended so far.
+            weights: By name; they belong to the readers from now on.
+        """
+        with self._lock:
+            self._weights_version += 1
+            self._weights = PublishedWeights(self._weights_version, total_steps, episode, weights)
+
+    def forget_weights(self) -> None:
+        """Forget the weights: a new run begins."""
+        with self._lock:
+            self._weights = None
 
     def publish(self, **fields: Any) -> None:
         """Replace fields of the snapshot."""

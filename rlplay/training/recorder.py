@@ -668,7 +668,7 @@ class Recorder:
 
     # What the session asks for -----------------------------------------------------------------
 
-    def event(self, total_steps: int, items: int, field: str, old: Any, new: Any) -> None:
+    def event(self, total_steps: int, items: int, field: str, old: Any, new: Any) -> dict[str, Any]:
         """Write down what a person did.
 
         Args:
@@ -677,18 +677,22 @@ class Recorder:
             field: What was changed, as in "hyperparams.learning_rate".
             old: Its value before.
             new: Its value from then on.
+
+        Returns:
+            The event, as it is in the file.
         """
-        self._unwritten_events.append(
-            {
-                "step": total_steps,
-                "item": items,
-                "field": field,
-                "old": old,
-                "new": new,
-                "timestamp": round(time.time(), 3),
-            }
-        )
+        event = {
+            "step": total_steps,
+            "item": items,
+            "field": field,
+            "old": old,
+            "new": new,
+            "elapsed": round(self._elapsed(), 3),
+            "timestamp": round(time.time(), 3),
+        }
+        self._unwritten_events.append(event)
         self._write_down()
+        return event
 
     def store_replays(self) -> None:
         """Store the replays that wait in memory."""

@@ -27,8 +27,8 @@ def train(
     Args:
         what: The config of a new run, or a session in state new, such as one of
             `TrainingSession.resume_run`.
-        seconds: Stop after so many seconds of training, compilation and what a run had trained
-            before not counted. The schedules still follow `total_steps` of the config.
+        seconds: Stop after so many seconds of training; see `TrainingSession.seconds`. The
+            schedules still follow `total_steps` of the config.
         steps: Train so many environment steps: replaces `total_steps` of the config.
         progress: Show a progress bar with steps/s, score and time left.
         storage: The library of runs, for a config; without one, the models folder of this place.
@@ -41,9 +41,8 @@ def train(
         KeyboardInterrupt: After Ctrl-C; the run is stopped and saved by then.
         Exception: What training failed with.
     """
-    for name, value in (("seconds", seconds), ("steps", steps)):
-        if value is not None and value <= 0:
-            raise ConfigError(f"{name} = {value!r} is not allowed: above 0.")
+    if steps is not None and steps <= 0:
+        raise ConfigError(f"steps = {steps!r} is not allowed: above 0.")
     if isinstance(what, TrainingSession):
         if steps is not None:
             raise ConfigError(
@@ -51,37 +50,25 @@ def train(
                 "Give seconds, or fork the run with other total_steps."
             )
         session = what
+        if seconds is not None:
+            session.seconds = seconds
     else:
-        session = TrainingSession(
-            what if steps is None else what.replace(total_steps=steps), storage
-        )
+        config = what if steps is None else what.replace(total_steps=steps)
+        session = TrainingSession(config, storage, seconds=seconds)
     session.start(max_speed=True)
     total = session.config.total_steps
     with tqdm(total=total, unit="step", unit_scale=True, disable=not progress) as bar:
         try:
-            _follow(session, bar, seconds)
+            while not session.has_ended(timeout=0.1):
+                _show(session, bar)
         except KeyboardInterrupt:
-            _stop(session)
+            with suppress(SessionError):  # where it came to its end by itself in the meantime
+                session.stop()
             session.wait()
             raise
         _show(session, bar)
     session.wait()
     return session
-
-
-def _follow(session: TrainingSession, bar: tqdm[None], seconds: float | None) -> None:
-    """Move the bar until the session ends; end it when its seconds are over."""
-    while not session.has_ended(timeout=0.1):
-        _show(session, bar)
-        trained = session.snapshot().elapsed - session.elapsed_before
-        if seconds is not None and trained >= seconds:
-            _stop(session)
-            session.has_ended(timeout=None)
-
-
-def _stop(session: TrainingSession) -> None:
-    with suppress(SessionError):  # where it came to its end by itself in the meantime
-        session.stop()
 
 
 def _show(session: TrainingSession, bar: tqdm[None]) -> None:

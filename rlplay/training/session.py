@@ -21,6 +21,7 @@ import atexit
 import collections
 import enum
 import logging
+import math
 import queue
 import threading
 import time
@@ -31,24 +32,22 @@ from contextlib import suppress
 from importlib import metadata
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig, validated
 from rlplay.device import (
     available_devices,
-    choose_num_threads,
-    choose_precision,
     cpu_name,
     explain_out_of_memory,
-    get_device,
     keep_freed_memory,
 )
 from rlplay.envs import get_env_spec
 from rlplay.errors import ConfigError, RlplayError, RunNotFound, SessionError
 from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.storage.checkpoint import Entry, Packed, pack
-from rlplay.training.loop import Episodes, Move, TrainingLoop
+from rlplay.training.loop import Episodes, Move, TrainingLoop, num_torch_threads, resolved
 from rlplay.training.monitor import Monitor, Snapshot
 from rlplay.training.recorder import Recorder
 from rlplay.training.saver import Saver, check_finite, snapshot_steps
@@ -67,6 +66,8 @@ _PROGRESS_EVERY = 0.5  # seconds, at full speed
 _SPEED_WINDOW = 2.0  # seconds over which steps/s are measured
 _RECENT = 100  # episodes of the running mean
 _SHOWN_EPISODES = 20
+_SHOWN_CHANGES = 200
+_WEIGHTS_EVERY = 0.5  # seconds between two publications of the weights
 _MAX_UNHEARD = 10  # news that wait for a slow listener
 _EVENTS = ("training_progress", "episode_summary")
 
@@ -100,7 +101,6 @@ class TrainingSession:
         error: The exception of a failed session, else None.
         traceback: Its traceback as text, else None.
         started_at: When it was started last, seconds since 1970.
-        elapsed_before: Seconds of training that the run had when this session went on with it.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class TrainingSession:
         config: RunConfig,
         storage: StorageManager | None = None,
         *,
+        seconds: float | None = None,
         checkpoint_every: float = CHECKPOINT_EVERY,
     ) -> None:
         """Prepare a session; nothing runs and nothing is written before `start`.
@@ -115,6 +116,7 @@ class TrainingSession:
         Args:
             config: What to train.
             storage: The library of runs; without one, the models folder of this place.
+            seconds: The budget of training; see `seconds`.
             checkpoint_every: Seconds between two checkpoints, above 0.
 
         Raises:
@@ -123,11 +125,13 @@ class TrainingSession:
         if not checkpoint_every > 0:
             raise ConfigError(f"checkpoint_every = {checkpoint_every!r} is not allowed: above 0 s.")
         self.checkpoint_every = checkpoint_every
+        self.seconds = seconds
         self.config = config
         self.error: BaseException | None = None
         self.traceback: str | None = None
         self.started_at = 0.0
         self.monitor = Monitor(
+            wake=self._wake,
             algo=config.algo,
             env_name=config.env_name,
             target_steps=config.total_steps,
@@ -144,7 +148,6 @@ class TrainingSession:
         self._moves_per_second: float | None = DEFAULT_MOVES_PER_SECOND
         self._hyperparams = dict(config.hyperparams)
         self._rewards = dict(config.reward_config)
-        self.elapsed_before = 0.0
         self._goes_on = False  # the next start goes on with the run instead of making one
         self._script: _Script | None = None
         self._paced = False  # a person has set the pace since
@@ -158,6 +161,7 @@ class TrainingSession:
         *,
         device: str | None = None,
         num_threads: int | None = None,
+        seconds: float | None = None,
         checkpoint_every: float = CHECKPOINT_EVERY,
     ) -> TrainingSession:
         """Prepare a session whose `start` goes on with a saved run, from its last checkpoint.
@@ -174,6 +178,7 @@ class TrainingSession:
             storage: The library of runs; without one, the models folder of this place.
             device: Another device than the run's own.
             num_threads: Another number of threads than the run's own.
+            seconds: The budget of training from here on; see `seconds`.
             checkpoint_every: Seconds between two checkpoints, above 0.
 
         Returns:
@@ -182,6 +187,7 @@ class TrainingSession:
         Raises:
             RunNotFound: When there is no such run, or it trained and has no checkpoint.
             SessionError: When it has done all of its steps.
+            ConfigError: For seconds that are not above 0.
             DamagedFile: When its config cannot be read.
         """
         storage = storage or get_storage_manager()
@@ -199,7 +205,7 @@ class TrainingSession:
             )
         wanted = device or (config.device if config.device in available_devices() else "auto")
         config = config.replace(device=wanted, num_threads=num_threads or config.num_threads)
-        session = cls(config, storage, checkpoint_every=checkpoint_every)
+        session = cls(config, storage, seconds=seconds, checkpoint_every=checkpoint_every)
         session._goes_on = True
         if entries:
             session.monitor.publish(run_id=run_id, total_steps=entries[0].step)
@@ -264,6 +270,27 @@ class TrainingSession:
         return self._storage
 
     @property
+    def seconds(self) -> float | None:
+        """Seconds of training after which a run stops by itself, saved; None for no such end.
+
+        What takes time before the first move, such as compiling, is not counted, nor are pauses,
+        nor what a run that goes on had trained before. Another value counts from the next start on.
+        """
+        return self._seconds
+
+    @seconds.setter
+    def seconds(self, value: float | None) -> None:
+        try:
+            allowed = value is None or (value > 0 and math.isfinite(value))
+        except TypeError:
+            allowed = False
+        if not allowed:
+            raise ConfigError(
+                f"seconds = {value!r} is not allowed: a number above 0, or None for no such end."
+            )
+        self._seconds = value
+
+    @property
     def hyperparams(self) -> dict[str, Any]:
         """The algorithm's options, live changes included."""
         return dict(self._hyperparams)
@@ -282,6 +309,9 @@ class TrainingSession:
         snapshot = self.monitor.snapshot()
         status = {name: getattr(snapshot, name) for name in snapshot.__slots__}
         status["last_episodes"] = list(snapshot.last_episodes)
+        status["changes"] = list(snapshot.changes)
+        seen = snapshot.observation
+        status["observation"] = None if seen is None else seen.tolist()
         status["error"] = None if self.error is None else str(self.error)
         return status
 
@@ -472,6 +502,11 @@ class TrainingSession:
 
     # Machinery ---------------------------------------------------------------------------------
 
+    def _wake(self) -> None:
+        """Have a trainer that waits look up."""
+        if self._running:
+            self._commands.put(lambda trainer: None)
+
     @property
     def _running(self) -> bool:
         return self._intent in (SessionState.RUNNING, SessionState.PAUSED)
@@ -500,24 +535,19 @@ class TrainingSession:
         with self._lock:
             self._require(call, SessionState.NEW, *_ENDED)
             goes_on, again = self._goes_on, self._intent in _ENDED
-            device = get_device(self.config.device)
             config = self.config.replace(
                 run_id=None if again else self.config.run_id,
                 hyperparams=self._hyperparams,
                 reward_config=self._rewards,
             )
-            resolved = config.replace(
-                device=device.type,
-                precision=choose_precision(config.precision, device),
-                num_threads=choose_num_threads(config.num_threads),
-            )
+            here = resolved(config)
             if goes_on:
                 run_id = str(config.run_id)
                 self.storage.claim(config.env_name, run_id, self)
             else:
-                run_id = self.storage.create_run(resolved, holder=self)
+                run_id = self.storage.create_run(here, holder=self)
             self.config = config.replace(run_id=run_id)
-            trainer = _Trainer(self, resolved.replace(run_id=run_id), intent, goes_on)
+            trainer = _Trainer(self, here.replace(run_id=run_id), intent, goes_on)
             self._goes_on = False
             self.error = self.traceback = None
             self.started_at = time.time()
@@ -526,7 +556,8 @@ class TrainingSession:
             self._intent = intent
             self._state = intent
             self.monitor.reset_history()
-            self.monitor.publish(**_blank(resolved, run_id, intent))
+            self.monitor.forget_weights()
+            self.monitor.publish(**_blank(here, run_id, intent))
             self._thread = threading.Thread(
                 target=trainer.main, name=f"rlplay-trainer-{run_id}", daemon=True
             )
@@ -572,7 +603,9 @@ def _blank(config: RunConfig, run_id: str, state: SessionState) -> dict[str, Any
         "saved_at": None,
         "learner": {},
         "last_episodes": (),
+        "changes": (),
         "game_state": None,
+        "observation": None,
     }
 
 
@@ -597,10 +630,26 @@ class _Script(NamedTuple):
         """Read the events of a run."""
         changes = []
         for event in events:
-            part, dot, name = str(event.get("field")).partition(".")
-            if dot and part in ("hyperparams", "rewards", "speed"):
+            if _is_change(event):
+                part, _, name = event["field"].partition(".")
                 changes.append(_Change(int(event["item"]), part, name, event["old"], event["new"]))
         return cls(tuple(changes), checkpoints[0].items if checkpoints else None)
+
+
+def _is_change(event: dict[str, Any]) -> bool:
+    """Whether an event is something that was changed live."""
+    return str(event.get("field")).startswith(("hyperparams.", "rewards.", "speed."))
+
+
+def _shown_change(event: dict[str, Any]) -> dict[str, Any]:
+    """Say of an event what the screen shows of a live change."""
+    return {
+        "steps": event["step"],
+        "elapsed": event.get("elapsed"),  # older files do not say
+        "field": event["field"],
+        "old": event["old"],
+        "new": event["new"],
+    }
 
 
 class _Trainer:
@@ -617,6 +666,8 @@ class _Trainer:
         script = session._script
         self._changes = collections.deque(script.changes if script else ())
         self._end = script.end if script else None
+        self._seconds = session.seconds
+        self._trained_before = 0.0  # seconds that the run had trained when this began
         self._moves_left = 0  # moves to do while paused
         self._moves_per_second = session._moves_per_second
         self._next_move = 0.0
@@ -632,7 +683,12 @@ class _Trainer:
         self._notes = ""  # what a person should know for as long as the run lasts
         # Sums for the screen.
         self._scores: collections.deque[float] = collections.deque(maxlen=_RECENT)
-        self._shown: collections.deque[Episodes] = collections.deque(maxlen=_SHOWN_EPISODES)
+        self._shown: collections.deque[tuple[Episodes, dict[str, float]]] = collections.deque(
+            maxlen=_SHOWN_EPISODES
+        )  # each with the learner's metrics of that moment
+        self._changed: collections.deque[dict[str, Any]] = collections.deque(maxlen=_SHOWN_CHANGES)
+        self._weights_at = -1  # items of the loop when the weights were published last
+        self._weights_published = float("-inf")
         self._best: float | None = None
         self._endings: dict[str, int] = {}
         self._learner: dict[str, float] = {}
@@ -671,6 +727,8 @@ class _Trainer:
         self._session._dispatcher.close_run()
         try:
             self._publish(time.monotonic(), board=True)
+            if error is None and self._weights_owed():
+                self._publish_weights()
         except Exception:  # an environment that cannot even be drawn any more
             self._monitor.publish(state=self._state.value, message=self._message)
         finally:
@@ -706,8 +764,7 @@ class _Trainer:
     def _prepare(self) -> None:
         """Everything that takes time, in this thread."""
         keep_freed_memory()
-        agent = get_agent_spec(self._config.algo).agent
-        torch.set_num_threads(1 if agent.shares_threads else self._config.num_threads or 1)
+        torch.set_num_threads(num_torch_threads(self._config))
         # Numbers too small to be written normally cost a hundred times as much, and mean nothing.
         torch.set_flush_denormal(True)
 
@@ -751,7 +808,7 @@ class _Trainer:
         if not checkpoints.entries():
             storage.save_config(self._config)
             if storage.weights_exist(env_name, run_id):
-                self._loop.agent.load(storage.get_weights_path(env_name, run_id))
+                self._loop.agent.load(storage.check_weights(env_name, run_id))
             return
         say("reading the last checkpoint")
         entry, state, damaged = checkpoints.load()
@@ -762,6 +819,10 @@ class _Trainer:
         self._loop.load_state_dict(state["loop"])
         self._recorder.load_state_dict(state["recorder"])
         self._load_sums(state["sums"])
+        for event in storage.load_events(env_name, run_id):
+            if _is_change(event) and event["old"] != event["new"]:
+                self._changed.append(_shown_change(event))
+        self._monitor.publish(changes=tuple(self._changed))
         for line in storage.load_metrics(env_name, run_id):
             self._monitor.add_point(_numbers(line))
         self._snapshots = [step for step in self._snapshots if step > entry.step]
@@ -775,7 +836,7 @@ class _Trainer:
             notes.append(f"No longer bit-exact: {'; '.join(differences)}.")
         self._notes = " ".join(notes)
         self._event("resume", entry.step, self._notes or "exact")
-        self._session.elapsed_before = self._active
+        self._trained_before = self._active
         self._go_on_live(state["live"], storage.load_config(env_name, run_id))
 
     def _go_on_live(self, saved: dict[str, Any], began: RunConfig) -> None:
@@ -838,7 +899,10 @@ class _Trainer:
     def _sums(self) -> dict[str, Any]:
         return {
             "scores": list(self._scores),
-            "shown": [episodes.to_dict() for episodes in self._shown],
+            "shown": [
+                {**episodes.to_dict(), "learner": dict(learner)}
+                for episodes, learner in self._shown
+            ],
             "best": self._best,
             "endings": dict(self._endings),
             "learner": dict(self._learner),
@@ -847,7 +911,10 @@ class _Trainer:
 
     def _load_sums(self, sums: dict[str, Any]) -> None:
         self._scores.extend(sums["scores"])
-        self._shown.extend(Episodes(**episodes) for episodes in sums["shown"])
+        for shown in sums["shown"]:
+            episodes = dict(shown)
+            learner = episodes.pop("learner", {})  # older checkpoints have none
+            self._shown.append((Episodes(**episodes), learner))
         self._best = sums["best"]
         self._endings, self._learner = dict(sums["endings"]), dict(sums["learner"])
         self._active = sums["elapsed"]
@@ -870,6 +937,7 @@ class _Trainer:
             if now - self._published >= _PUBLISH_EVERY:
                 self._hear_saver()
                 self._publish(now)
+                self._offer_weights()
                 if self._moves_per_second is not None or now - progressed >= _PROGRESS_EVERY:
                     self._tell_progress()
                     progressed = now
@@ -892,6 +960,9 @@ class _Trainer:
                 pass
             if self._finished or self._loop.items == self._end:
                 return False
+            left = self._seconds_left()
+            if left is not None and left <= 0 and self._state is SessionState.RUNNING:
+                return False
             if self._loop.agent.updates_due and (
                 self._state is SessionState.RUNNING or self._moves_left
             ):
@@ -901,17 +972,28 @@ class _Trainer:
                     self._moves_left -= 1
                     return True
                 self._show()
-                self._session._commands.get()(self)
+                self._await_command(None)
                 continue
             wait = self._next_move - time.monotonic() if self._moves_per_second else 0.0
             if wait <= 0:
                 return True
             if wait > _PUBLISH_EVERY:
                 self._show()
-            try:
-                self._session._commands.get(timeout=wait)(self)
-            except queue.Empty:
-                return True
+            self._await_command(wait if left is None else min(wait, left))
+
+    def _await_command(self, seconds: float | None) -> None:
+        """Wait for a command and obey it; meanwhile, give weights to whoever asks.
+
+        Args:
+            seconds: For how long at most; None is for ever.
+        """
+        due = self._offer_weights()
+        timeout = min((limit for limit in (seconds, due) if limit is not None), default=None)
+        try:
+            command = self._session._commands.get(timeout=timeout)
+        except queue.Empty:
+            return
+        command(self)
 
     # Commands, between two items -----------------------------------------------------------------
 
@@ -984,10 +1066,13 @@ class _Trainer:
 
     def _record(self, part: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         for name, value in new.items():
-            self._event(f"{part}.{name}", old.get(name), value)
+            event = self._event(f"{part}.{name}", old.get(name), value)
+            if event["old"] != event["new"]:
+                self._changed.append(_shown_change(event))
+        self._monitor.publish(changes=tuple(self._changed))
 
-    def _event(self, field: str, old: Any, new: Any) -> None:
-        self._recorder.event(self._loop.total_steps, self._loop.items, field, old, new)
+    def _event(self, field: str, old: Any, new: Any) -> dict[str, Any]:
+        return self._recorder.event(self._loop.total_steps, self._loop.items, field, old, new)
 
     # Helpers -------------------------------------------------------------------------------------
 
@@ -1014,6 +1099,12 @@ class _Trainer:
     def _elapsed(self, now: float) -> float:
         return self._active + (0.0 if self._since is None else now - self._since)
 
+    def _seconds_left(self) -> float | None:
+        """Seconds left of the budget; None where there is none."""
+        if self._seconds is None:
+            return None
+        return self._seconds - (self._elapsed(time.monotonic()) - self._trained_before)
+
     def _count(self, move: Move) -> None:
         """Keep the sums for the screen, and the pace."""
         if move.ended is not None:
@@ -1021,7 +1112,7 @@ class _Trainer:
             self._scores.extend(ended.scores[-_RECENT:].tolist())
             best = float(ended.scores.max())
             self._best = best if self._best is None else max(self._best, best)
-            self._shown.append(ended)
+            self._shown.append((ended, self._learner))
             names = self._loop.env.ending_names
             for code in ended.endings.tolist():
                 name = names[code]
@@ -1045,13 +1136,16 @@ class _Trainer:
             loop = self._loop
             speed = self._speed(now, loop.total_steps)
             left = self._config.total_steps - loop.total_steps
+            ends = [] if speed <= 0 else [left / speed]
+            if (budget := self._seconds_left()) is not None:
+                ends.append(budget)
             fields |= {
                 "total_steps": loop.total_steps,
                 "episode": loop.episodes,
                 "best_score": self._best,
                 "avg_score": sum(self._scores) / len(self._scores) if self._scores else None,
                 "steps_per_second": speed,
-                "time_left": max(0.0, left / speed) if speed > 0 else None,
+                "time_left": max(0.0, min(ends)) if ends else None,
                 "endings": dict(self._endings),
                 "learner": dict(self._learner),
                 "last_episodes": self._last_episodes(),
@@ -1060,8 +1154,32 @@ class _Trainer:
             told = self._session._dispatcher.listens("training_progress")
             if board or told or self._monitor.board_wanted():
                 fields["game_state"] = loop.env.render_state(0)
+                fields["observation"] = np.array(loop.observations[0], np.float32)
         self._monitor.publish(**fields)
         self._published, self._unseen = now, False
+
+    def _weights_owed(self) -> bool:
+        """Whether somebody asks for weights that are newer than the published ones."""
+        return self._loop.items != self._weights_at and self._monitor.weights_wanted()
+
+    def _offer_weights(self) -> float | None:
+        """Publish the weights, if somebody asks for them and it is time to.
+
+        Returns:
+            Seconds until it is time to; None when nothing is owed.
+        """
+        if not self._weights_owed():
+            return None
+        wait = self._weights_published + _WEIGHTS_EVERY - time.monotonic()
+        if wait > 0:
+            return wait
+        self._publish_weights()
+        return None
+
+    def _publish_weights(self) -> None:
+        copies = {name: _copied(value) for name, value in self._loop.agent.get_weights().items()}
+        self._monitor.publish_weights(self._loop.total_steps, self._loop.episodes, copies)
+        self._weights_at, self._weights_published = self._loop.items, time.monotonic()
 
     def _speed(self, now: float, total_steps: int) -> float:
         """Environment steps a second over the last seconds; 0 while nothing moves."""
@@ -1082,7 +1200,7 @@ class _Trainer:
     def _last_episodes(self) -> tuple[dict[str, Any], ...]:
         names = self._loop.env.ending_names
         rows: list[dict[str, Any]] = []
-        for batch in reversed(self._shown):
+        for batch, learner in reversed(self._shown):
             for index in reversed(range(len(batch.boards))):
                 if len(rows) == _SHOWN_EPISODES:
                     return tuple(reversed(rows))
@@ -1093,6 +1211,7 @@ class _Trainer:
                         "return": float(batch.returns[index]),
                         "length": int(batch.lengths[index]),
                         "ending": names[int(batch.endings[index])],
+                        "learner": learner,
                     }
                 )
         return tuple(reversed(rows))
@@ -1186,6 +1305,13 @@ class _Trainer:
         self._hear_saver()
         if self._save_error is not None:
             raise self._save_error
+
+
+def _copied(weights: Any) -> Any:
+    """Copy one of an agent's weights to the CPU: a tensor, or an array."""
+    if isinstance(weights, torch.Tensor):
+        return weights.detach().to("cpu", copy=True)
+    return np.array(weights)
 
 
 def _words(error: BaseException) -> str:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from rlplay.agents import create_agent, register_agent
+from rlplay.agents import create_agent, get_agent_spec, get_default_config, register_agent
 from rlplay.agents.dqn import DQN
 from rlplay.agents.ppo import PPO
 from rlplay.config import RunConfig
 from rlplay.envs import create_vector_env
 from rlplay.errors import ConfigError, ContractError, DamagedFile, TrainingDiverged
+from rlplay.storage.checkpoint import pack
 from rlplay.training.loop import Move, TrainingLoop, Update
 
 FAST = {
@@ -136,6 +137,56 @@ def test_weights_go_through_a_file(algo, small_network, tmp_path):
     (tmp_path / "other.pt").write_bytes(b"no weights")
     with pytest.raises(DamagedFile, match=r"other\.pt"):
         second.load(tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize(
+    ("algo", "hyperparams"), [("ppo", {}), ("dqn", {}), ("dqn", {"dueling": False})]
+)
+def test_saliency_is_gradient_times_input_of_the_preferred_action(algo, hyperparams, small_network):
+    agent = trained(config(algo, "identity", small_network, hyperparams=hyperparams)).agent
+    seen = np.array([0.9, 0.3, -0.2], np.float32)
+    explained = agent.explain(seen, saliency=True)
+    assert "saliency" not in agent.explain(seen)
+
+    def score(observation):
+        with torch.no_grad():
+            output = agent.network.double()(torch.from_numpy(observation)[None])[0]
+            agent.network.float()
+        scores = output[:-1] if algo == "ppo" else agent._combine(output)
+        return float(scores[preferred])
+
+    preferred = int(np.argmax(explained["probabilities" if algo == "ppo" else "q_values"]))
+    step, expected = 1e-5, []
+    for place, value in enumerate(seen.tolist()):
+        ahead, behind = seen.astype(np.float64), seen.astype(np.float64)
+        ahead[place] += step
+        behind[place] -= step
+        expected.append(value * (score(ahead) - score(behind)) / (2 * step))
+    np.testing.assert_allclose(explained["saliency"], expected, rtol=1e-3, atol=1e-4)
+    assert seen.tolist() == np.array([0.9, 0.3, -0.2], np.float32).tolist()
+
+
+@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+def test_who_asks_for_explanations_changes_nothing_of_the_training(algo, small_network):
+    run_config = config(algo, "identity", small_network, total_steps=2_000)
+    quiet, asked = TrainingLoop(run_config), TrainingLoop(run_config)
+    for _ in quiet.run():
+        pass
+    for _ in asked.run():
+        gradients = [parameter.grad for parameter in asked.agent.network.parameters()]
+        copies = [None if gradient is None else gradient.clone() for gradient in gradients]
+        explained = asked.agent.explain(asked.observations[0], saliency=True)
+        assert len(explained["saliency"]) == 3
+        for parameter, gradient, copy_ in zip(
+            asked.agent.network.parameters(), gradients, copies, strict=True
+        ):
+            assert parameter.grad is gradient
+            assert gradient is None or torch.equal(gradient, copy_)
+    one, other = (pack(loop.state_dict()) for loop in (quiet, asked))
+    assert one.plain == other.plain
+    assert one.names == other.names
+    for name, array in one.arrays.items():
+        assert array.tobytes() == other.arrays[name].tobytes()
 
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])
@@ -381,3 +432,18 @@ def test_dqn_replay_and_target_network_can_be_switched_while_it_runs(small_netwo
     for _ in range(50):
         next(items)
     assert not loop.agent.hyperparams.use_replay
+
+
+@pytest.mark.parametrize(
+    ("algo", "hyperparams", "outputs"),
+    [
+        ("ppo", {}, {"action logits": 3, "value": 1}),
+        ("dqn", {"dueling": True}, {"action advantages": 3, "value": 1}),
+        ("dqn", {"dueling": False}, {"Q-values": 3}),
+    ],
+)
+def test_outputs_are_told_in_words_and_counted(algo, hyperparams, outputs):
+    config = get_default_config(algo).replace(hyperparams=hyperparams)
+    agent = get_agent_spec(algo).agent
+    assert agent.describe_outputs(config, 3) == outputs
+    assert agent.count_outputs(config, 3) == sum(outputs.values())

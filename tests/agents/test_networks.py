@@ -1,14 +1,20 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from rlplay.agents.networks import (
     ACTIVATIONS,
+    NETWORK_PRESETS,
+    NetworkConfig,
     build_network,
+    count_layer_parameters,
     count_parameters,
+    describe_layers,
     register_activation,
 )
-from rlplay.errors import ConfigError, NetworkConfigError
+from rlplay.errors import ConfigError, LayerProblem, NetworkConfigError
 
 
 def layers(*specs: tuple[int, str]) -> dict:
@@ -90,3 +96,81 @@ def test_a_registered_activation_builds():
         assert isinstance(build_network(3, 1, layers((4, "gelu")))[1], nn.GELU)
     finally:
         del ACTIVATIONS["gelu"]
+
+
+def test_an_error_holds_every_value_that_is_wrong():
+    wrong = [{"units": 0, "activation": "rellu"}, {"units": 8}, {"units": "many"}]
+    with pytest.raises(NetworkConfigError) as caught:
+        build_network(3, 1, {"layers": wrong})
+    problems = caught.value.problems
+    assert [(problem.layer, problem.field) for problem in problems] == [
+        (0, "units"),
+        (0, "activation"),
+        (2, "units"),
+    ]
+    assert problems[0] == LayerProblem(0, "units", "Input should be greater than or equal to 1")
+    assert "no such activation" in problems[1].reason
+    assert "layer 0" in str(caught.value)
+    assert "layer 2" in str(caught.value)
+
+
+class Scaled(nn.Module):
+    """An activation with a weight that is trained and one that is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+        self.register_buffer("seen", torch.zeros(5))
+
+    def forward(self, x):
+        return x * self.scale.mean()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    inputs=st.integers(1, 300),
+    outputs=st.integers(1, 9),
+    specs=st.lists(
+        st.tuples(st.integers(1, 60), st.sampled_from([*ACTIVATIONS, "scaled"])), max_size=5
+    ),
+)
+def test_parameters_are_counted_without_building_the_network(inputs, outputs, specs):
+    register_activation("scaled", Scaled)
+    try:
+        counts = count_layer_parameters(inputs, outputs, layers(*specs))
+        network = build_network(inputs, outputs, layers(*specs))
+    finally:
+        del ACTIVATIONS["scaled"]
+    assert len(counts) == len(specs) + 1
+    assert sum(counts) == count_parameters(network)
+    assert counts[-1] == count_parameters(network[-1])
+
+
+def test_counting_a_huge_network_takes_no_memory():
+    counts = count_layer_parameters(10**9, 3, layers((4096, "relu")))
+    assert counts == [10**9 * 4096 + 4096, 4096 * 3 + 3]
+
+
+def test_presets_grow_and_say_their_sizes():
+    counts = [sum(count_layer_parameters(100, 4, config)) for config in NETWORK_PRESETS.values()]
+    assert list(NETWORK_PRESETS) == ["small", "medium", "large"]
+    assert counts == sorted(set(counts))
+    assert [describe_layers(config) for config in NETWORK_PRESETS.values()] == [
+        "2 layers of 64 units",
+        "2 layers of 128 units",
+        "3 layers of 256 units",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ((), "no hidden layer: a linear model"),
+        ((7,), "a layer of 7 units"),
+        ((7, 8), "layers of 7 and 8 units"),
+        ((9, 8, 7), "layers of 9, 8 and 7 units"),
+    ],
+)
+def test_sizes_in_words(sizes, words):
+    config = NetworkConfig.model_validate(layers(*((size, "relu") for size in sizes)))
+    assert describe_layers(config) == words

@@ -88,4 +88,6 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
     page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
     yield opened
     opened.screenshot("last")
+    # What still trains in this test's kernels would slow the next one's down.
+    page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
     page.close()

@@ -39,7 +39,8 @@ class Lab:
     folder: Path
 
     def notebook(self, name: str) -> str:
-        return f"{self.url}/lab/tree/{name}"
+        """Where a notebook is opened, and none that was opened before."""
+        return f"{self.url}/lab/tree/{name}?reset"
 
 
 @contextmanager

@@ -236,6 +236,14 @@ class Boaster(Coin):
         return gymnasium.spaces.Box(0, 1, (99,), np.float32), gymnasium.spaces.Discrete(2)
 
 
+class Storyteller(Coin):
+    """Tells of another game than it is."""
+
+    @classmethod
+    def describe(cls, config):
+        return super().describe(config) | {"actions": ["heads", "tails", "edge"]}
+
+
 @pytest.mark.parametrize(
     ("env", "message"),
     [
@@ -246,6 +254,7 @@ class Boaster(Coin):
         (Amnesiac, "did not continue exactly"),
         (Nan, "not a finite number"),
         (Boaster, "get_spaces gave other spaces"),
+        (Storyteller, "describe gave other metadata"),
     ],
 )
 def test_broken_promises_are_named(env, message):
@@ -257,4 +266,5 @@ def test_a_kept_contract_is_reported():
     report = check_environment(SnakeEnv())
     assert "set_state continues exactly where get_state was called" in report
     assert "get_spaces gives the spaces that an environment of these options has" in report
+    assert "describe gives the metadata that an environment of these options has" in report
     assert len(report) == len(set(report))

@@ -476,6 +476,30 @@ def test_importing_the_environments_imports_no_compiler():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_the_first_boards_of_two_threads_come_at_the_same_time():
+    # While one is in the middle of importing the compiler, the other one needs it too.
+    code = """
+import os, sys, threading, time
+from rlplay.envs import create_env, get_env_spec
+
+def second():
+    while "numba.core" not in sys.modules:
+        time.sleep(0)
+    get_env_spec("snake").env.prepare(print)
+
+threads = [
+    threading.Thread(target=target, daemon=True) for target in (lambda: create_env("snake"), second)
+]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(60)
+os._exit(any(thread.is_alive() for thread in threads))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 @pytest.mark.long
 def test_a_cold_cache_is_told_from_a_warm_one(tmp_path):
     code = (

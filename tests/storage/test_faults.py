@@ -74,6 +74,7 @@ def library(tmp_path_factory, config):
     storage.save_weights("snake", RUN, Agent(1.0))
     storage.save_replay(make_replay(1))
     storage.save_replay(make_replay(2))
+    storage.save_preset("network", "mine", {"layers": [{"units": 3}]})
     storage.delete_run("snake", "run-2")
     storage.delete_run("snake", "run-3")
     storage.to_trash("snake", RUN, "metrics.jsonl", content=b"a tail")
@@ -94,11 +95,12 @@ def always_the_same(monkeypatch):
 
 
 def look(root: Path) -> dict[str, bytes]:
-    """Read every file that belongs to a run, or to the trash; files of lines by their records."""
+    """Read every file that belongs to a run, to the trash, or to the presets."""
     found = {}
     for path in sorted(root.rglob("*")):
         place = path.relative_to(root).as_posix()
-        visible = not any(part.startswith(".") for part in place.removeprefix(".trash/").split("/"))
+        below = place.removeprefix(".trash/").removeprefix(".presets/")
+        visible = not any(part.startswith(".") for part in below.split("/"))
         if path.is_file() and visible:
             found[WHEN.sub(".when", place)] = path.read_bytes()
     return found
@@ -142,6 +144,8 @@ def assert_whole(root: Path) -> None:
             storage.load_weights("snake", name)
         assert all(shown["broken"] is None for shown in storage.list_replays("snake", name))
         assert storage.get_holder("snake", name) is None
+    for name in storage.list_presets("network"):
+        storage.load_preset("network", name)
 
 
 ACTS = {
@@ -159,6 +163,8 @@ ACTS = {
     "save_weights": lambda storage, config: storage.save_weights("snake", RUN, Agent(2.0)),
     "save_replay, a new one": lambda storage, config: storage.save_replay(make_replay(3)),
     "save_replay, over another": lambda storage, config: storage.save_replay(make_replay(2, 9)),
+    "save_preset, a new one": lambda storage, config: storage.save_preset("network", "new", {}),
+    "save_preset, over another": lambda storage, config: storage.save_preset("network", "mine", {}),
     "delete_run": lambda storage, config: storage.delete_run("snake", RUN),
     "restore_run": lambda storage, config: storage.restore_run("snake", "run-2"),
     "to_trash, a file": lambda storage, config: storage.to_trash("snake", RUN, "weights.pt"),

@@ -109,6 +109,7 @@ def test_only_what_changed_is_read_again(storage, index):
     (storage.get_run_path("snake", "run-0003") / "metrics.jsonl").unlink()
     storage.append_metrics("snake", "run-0003", line(1000))
     storage.rename_run("snake", "run-0001", "Another title")
+    storage.set_notes("snake", "run-0001", "It turns left too often.")
     storage.save_checkpoint(
         "snake", "run-0002", pack({}), step=1, items=1, metrics_bytes=0, events_bytes=0
     )
@@ -117,18 +118,20 @@ def test_only_what_changed_is_read_again(storage, index):
     assert seen.count("open config.json") == 3
     assert after["run-0003"]["episodes"] == 1000
     assert after["run-0001"]["name"] == "Another title"
+    assert after["run-0001"]["notes"] == "It turns left too often."
     assert (before["run-0002"]["resumable"], after["run-0002"]["resumable"]) == (False, True)
     for name in ("run-0000", "run-0004"):
         assert after[name] == before[name]
 
 
-def test_the_size_counts_the_files_below(storage, index):
+def test_the_size_and_the_replays_count_the_files_below(storage, index):
     make_runs(storage, 1)
     (before,) = storage.list_runs()
     folder = storage.get_run_path("snake", "run-0000")
     (folder / "replays" / "e1.json").write_bytes(b"x" * 1000)
     (after,) = storage.list_runs()
     assert after["size"] == before["size"] + 1000
+    assert (before["num_replays"], after["num_replays"]) == (0, 1)
 
 
 def test_a_change_within_the_clock_s_grain_is_never_missed(storage, index):

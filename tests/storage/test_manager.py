@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from rlplay.config import get_default_config
+from rlplay.config import RunConfig, get_default_config
 from rlplay.errors import (
     ConfigError,
     DamagedFile,
@@ -16,6 +16,7 @@ from rlplay.errors import (
     RunBusy,
     RunNotFound,
     StorageError,
+    UnknownPreset,
 )
 from rlplay.storage import Replay, StorageManager, files, find_root, get_storage_manager
 from rlplay.storage.checkpoint import pack
@@ -280,6 +281,7 @@ def test_a_list_tells_what_the_files_say(storage, run_id, config):
     assert run | {"size": 0} == {
         "run_id": run_id,
         "name": "First try",
+        "notes": "",
         "algo": "ppo",
         "env_name": "snake",
         "created_at": storage.load_record("snake", run_id)["created_at"],
@@ -289,6 +291,7 @@ def test_a_list_tells_what_the_files_say(storage, run_id, config):
         "best_score": 3.0,
         "avg_score": 1.8,
         "size": 0,
+        "num_replays": 0,
         "resumable": False,
         "path": str(storage.base_dir / "snake" / run_id),
         "holder": None,
@@ -600,3 +603,97 @@ def test_of_many_threads_one_gets_the_run(storage, run_id):
         thread.join()
     assert len(won) == 1
     storage.release("snake", run_id)
+
+
+# Presets --------------------------------------------------------------------------------------
+
+NETWORK = {"layers": [{"type": "dense", "units": 12, "activation": "tanh"}]}
+OPTIONS = {"algo": "dqn", "num_envs": 5, "hyperparams": {"double": False}}
+
+
+@pytest.mark.parametrize(("kind", "values"), [("network", NETWORK), ("config", OPTIONS)])
+def test_presets_are_kept_listed_loaded_replaced_and_deleted(storage, config, kind, values):
+    assert storage.list_presets(kind) == []
+    assert not storage.base_dir.exists()
+    path = storage.save_preset(kind, "small", values)
+    storage.save_preset(kind, "a-2", values)
+    assert storage.list_presets(kind) == ["a-2", "small"]
+    assert storage.load_preset(kind, "small") == values
+    assert json.loads(path.read_text())["values"] == values
+    other = {"network": {"layers": []}, "config": {"seed": 4}}[kind]
+    storage.save_preset(kind, "small", other)
+    assert StorageManager(storage.base_dir).load_preset(kind, "small") == other
+    assert storage.list_runs() == []
+    storage.create_run(config)
+    assert [run["env_name"] for run in storage.list_runs()] == ["snake"]
+    storage.delete_preset(kind, "small")
+    assert storage.list_presets(kind) == ["a-2"]
+    with pytest.raises(UnknownPreset, match=r"No preset 'smal'.*Available: a-2"):
+        storage.load_preset(kind, "smal")
+    with pytest.raises(UnknownPreset, match="'small'"):
+        storage.delete_preset(kind, "small")
+
+
+def test_a_preset_makes_a_config(storage, config):
+    storage.save_preset("config", "mine", config.to_dict())
+    storage.save_preset("network", "mine", NETWORK)
+    assert RunConfig.from_dict(storage.load_preset("config", "mine")) == config
+    network = storage.load_preset("network", "mine")
+    assert config.replace(network_config=network).network_config == NETWORK
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "..", "../x", "a/b", "Upper", ".hidden", "con", "x" * 65, None]
+)
+def test_a_preset_s_name_is_no_path(storage, bad):
+    for call in (
+        lambda: storage.save_preset("network", bad, NETWORK),
+        lambda: storage.load_preset("network", bad),
+        lambda: storage.delete_preset("network", bad),
+    ):
+        with pytest.raises(InvalidName, match="is no preset name"):
+            call()
+    assert not storage.base_dir.exists()
+
+
+def test_presets_that_no_run_can_have_are_refused(storage):
+    for kind, values, words in [
+        ("network", {"layers": [{"units": 0}]}, "layer 0"),
+        ("network", {"layer": []}, "'layers'"),
+        ("config", {"num_envs": 0}, "num_envs"),
+        ("config", {"algo": "ppo", "hyperparams": {"double": True}}, "'double'"),
+        ("config", [1], "must be a JSON object"),
+        ("networks", NETWORK, "Did you mean 'network'"),
+    ]:
+        with pytest.raises(ConfigError, match=words):
+            storage.save_preset(kind, "mine", values)
+    assert storage.list_presets("network") == storage.list_presets("config") == []
+
+
+def test_a_preset_whose_file_is_damaged_is_refused_and_hides_no_other(storage):
+    path = storage.save_preset("network", "mine", NETWORK)
+    storage.save_preset("network", "other", NETWORK)
+    for text, words, error in [
+        ("{", "is damaged", DamagedFile),
+        ("{}", "no preset of kind 'network'", DamagedFile),
+        ('{"format_version": 1, "kind": "config", "values": {}}', "no preset of", DamagedFile),
+        ('{"format_version": 9, "kind": "network"}', "Install the newest", StorageError),
+    ]:
+        path.write_text(text)
+        with pytest.raises(error, match=words):
+            storage.load_preset("network", "mine")
+    assert storage.list_presets("network") == ["mine", "other"]
+    assert storage.load_preset("network", "other") == NETWORK
+
+
+def test_a_preset_that_cannot_be_written_leaves_the_old_one(storage, monkeypatch):
+    storage.save_preset("network", "mine", NETWORK)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.disk, "write", full)
+    with pytest.raises(StorageError, match="No space left"):
+        storage.save_preset("network", "mine", {"layers": []})
+    monkeypatch.undo()
+    assert storage.load_preset("network", "mine") == NETWORK

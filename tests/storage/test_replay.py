@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from rlplay.config import RunConfig
 from rlplay.envs import ENV_REGISTRY, BaseEnvironment, create_env, register_env
 from rlplay.envs.snake import SnakeEnv
-from rlplay.errors import ContractError, DamagedFile, StorageError, UnknownEnvironment
+from rlplay.errors import ConfigError, ContractError, DamagedFile, StorageError, UnknownEnvironment
 from rlplay.storage import Replay
 from rlplay.storage.replay import play, replay_id, state_hash
 
@@ -241,7 +242,7 @@ def test_actions_that_do_not_reach_the_end_are_found(replay):
     shorter = replay.model_copy(
         update={"actions": replay.actions[:-1], "length": replay.length - 1}
     )
-    assert "ending: none" in str(shorter.verify())
+    assert "ending: unfinished" in str(shorter.verify())
 
 
 def test_an_early_end_is_no_damage_with_another_version(replay):
@@ -296,6 +297,81 @@ def test_a_guest_is_played_in_any_order_with_and_without_a_state_to_save(stairs,
     expected, frames = states(replay), replay.frames()
     for step in np.random.default_rng(5).permutation(np.repeat(np.arange(101), 3)).tolist():
         assert frames[step] == expected[step]
+
+
+@pytest.mark.parametrize("env_name", ["snake", "stairs", "saved-stairs"])
+def test_a_fork_goes_on_from_a_frame_and_leaves_the_replay_alone(stairs, replay, env_name):
+    chosen = replay if env_name == "snake" else stairs(env_name)
+    expected, frames = states(chosen), chosen.frames()
+    for index in (chosen.length // 2, 0, chosen.length - 1, -2, chosen.length):
+        env = frames.fork(index)
+        position = range(len(frames))[index]
+        assert env.render_state() == expected[index]
+        for action, state in zip(chosen.actions[position:], expected[position + 1 :], strict=True):
+            env.step(action)
+            assert env.render_state() == state
+        assert frames[index] == expected[index]
+    one, other = frames.fork(0), frames.fork(0)
+    one.step(1)
+    assert other.render_state() == expected[0]
+    assert one.render_state() != expected[0]
+    with pytest.raises(IndexError, match="has frames 0 to"):
+        frames.fork(chosen.length + 1)
+
+
+def test_a_fork_draws_and_pays_as_the_replay_does(replay):
+    env = replay.model_copy(update={"reward_config": {"step": 7.0}}).frames().fork(1)
+    assert env.render().shape == (96, 96, 3)
+    _, reward, *_ = env.step(0)
+    assert reward >= 5
+
+
+# Games of a person ----------------------------------------------------------------------------
+
+
+def test_a_game_that_a_person_played_is_a_replay(replay, tmp_path):
+    config = RunConfig(env_config=ENV_CONFIG)
+    actions = [np.int64(action) for action in replay.actions]
+    played = Replay.record(config, replay.episode_seed, [*actions, 0, 0])
+    assert str(played.verify()) == "ok"
+    assert played.actions == replay.actions
+    for field in ("score", "length", "ending", "death_reason", "final_hash"):
+        assert getattr(played, field) == getattr(replay, field), field
+    assert played.episode_return == pytest.approx(replay.episode_return)
+    assert list(played.frames()) == states(replay)
+    assert Replay.from_dict(json.loads(json.dumps(played.to_dict()))) == played
+    assert Replay.record(config, replay.episode_seed, actions) == played
+    assert Replay.record(config, replay.episode_seed, actions[:-1]).replay_id != played.replay_id
+    played.save_gif(tmp_path / "game.gif")
+    played.save_html(tmp_path / "game.html")
+    assert (tmp_path / "game.gif").stat().st_size > 100
+
+
+def test_a_game_may_be_left_unfinished(replay, tmp_path):
+    played = Replay.record(RunConfig(env_config=ENV_CONFIG), replay.episode_seed, [0, 1])
+    assert (played.ending, played.death_reason, played.length) == ("unfinished", None, 2)
+    assert played.verify().ok
+    assert not played.frames()[-1]["game_over"]
+    played.save_html(tmp_path / "game.html")
+    assert "not finished" in (tmp_path / "game.html").read_text()
+    claimed = played.model_copy(update={"ending": "wall"})
+    assert "ending: unfinished, not wall" in str(claimed.verify())
+
+
+def test_a_game_without_a_score_has_its_return_for_one(stairs):
+    played = Replay.record(RunConfig(env_name="stairs"), 1, [1, 0, 1])
+    assert (played.score, played.episode_return) == (3.0, 3.0)
+    assert played.verify()
+
+
+def test_a_game_that_is_none_is_refused():
+    config = RunConfig(env_config=ENV_CONFIG)
+    with pytest.raises(ConfigError, match="at least one action"):
+        Replay.record(config, 1, [])
+    with pytest.raises(ConfigError, match="seed = -1"):
+        Replay.record(config, -1, [0])
+    with pytest.raises(ContractError, match="9"):
+        Replay.record(config, 1, [9])
 
 
 def test_no_step_is_far_from_a_kept_state(stairs):

@@ -1,6 +1,6 @@
 import threading
 
-from rlplay.training.monitor import HISTORY_POINTS, Monitor
+from rlplay.training.monitor import HISTORY_POINTS, Monitor, PublishedWeights
 
 
 def point(number: int) -> dict[str, float]:
@@ -65,6 +65,23 @@ def test_boards_are_wanted_only_after_somebody_asked():
     assert not monitor.board_wanted()
     monitor.want_board()
     assert monitor.board_wanted()
+
+
+def test_weights_are_given_while_somebody_asks_and_forgotten_with_the_run():
+    woken = []
+    monitor = Monitor(wake=lambda: woken.append(monitor.weights_wanted()))
+    assert not monitor.weights_wanted()
+    monitor.want_weights()
+    monitor.want_weights()
+    assert monitor.weights_wanted()
+    assert woken == [True]  # once: who asks goes on asking
+    monitor.publish_weights(5, 2, {"w": 1})
+    monitor.publish_weights(6, 3, {"w": 2})
+    assert monitor.weights() == PublishedWeights(2, 6, 3, {"w": 2})
+    monitor.forget_weights()
+    assert monitor.weights() is None
+    monitor.publish_weights(1, 0, {"w": 3})
+    assert monitor.weights().version == 3
 
 
 def test_readers_and_the_writer_do_not_disturb_each_other():

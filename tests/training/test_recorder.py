@@ -251,9 +251,10 @@ def test_times_come_from_the_session(storage):
 
 def test_events_are_written_at_once(storage):
     config = make_config(storage)
-    recorder = Recorder(storage, config, Stream(config).env)
-    recorder.event(640, 15, "hyperparams.learning_rate", 0.1, 0.2)
+    recorder = Recorder(storage, config, Stream(config).env, elapsed=lambda: 12.34567)
+    written = recorder.event(640, 15, "hyperparams.learning_rate", 0.1, 0.2)
     (event,) = storage.load_events("snake", "run")
+    assert event == written
     assert event.pop("timestamp") > 0
     assert event == {
         "step": 640,
@@ -261,6 +262,7 @@ def test_events_are_written_at_once(storage):
         "field": "hyperparams.learning_rate",
         "old": 0.1,
         "new": 0.2,
+        "elapsed": 12.346,
     }
 
 

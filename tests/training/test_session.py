@@ -188,6 +188,64 @@ def test_a_slow_pace_does_not_delay_commands(make_session):
     assert session.snapshot().total_steps == 8
 
 
+# A budget of seconds -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pace", [None, 20, 0.01])
+def test_a_budget_of_seconds_ends_the_run_by_itself_saved(make_config, storage, pace):
+    session = TrainingSession(make_config(total_steps=LONG), storage, seconds=0.6)
+    session.set_speed(pace)
+    session.start()
+    session.wait(60)
+    snapshot = session.snapshot()
+    assert session.state == "finished"
+    assert snapshot.message == "saved"
+    assert 0.6 <= snapshot.elapsed < 3
+    assert snapshot.time_left == 0
+    assert 0 < snapshot.total_steps < LONG
+    assert storage.weights_exist("snake", session.run_id)
+
+
+def test_pauses_and_what_was_trained_before_are_not_counted(make_config, storage):
+    session = TrainingSession(make_config(total_steps=LONG), storage, seconds=1.0)
+    session.set_speed(10)
+    session.start()
+    until(lambda: session.snapshot().elapsed > 0.3)
+    assert 0 < session.snapshot().time_left < 0.8
+    session.pause()
+    until(lambda: session.state == "paused")
+    time.sleep(1.0)
+    assert session.state == "paused"
+    session.resume()
+    session.wait(60)
+    before = session.snapshot().elapsed
+    assert 1.0 <= before < 1.9
+    again = TrainingSession.resume_run("snake", session.run_id, storage, seconds=0.5)
+    again.start()
+    again.wait(60)
+    # The end of a run saves, which the checkpoint itself cannot count.
+    assert 0.4 <= again.snapshot().elapsed - before < 1.4
+
+
+def test_what_ends_first_is_the_time_left(make_config, storage):
+    steps = TrainingSession(make_config(total_steps=80), storage, seconds=1_000)
+    steps.set_speed(10)
+    steps.start()
+    until(lambda: steps.snapshot().steps_per_second > 0)
+    assert steps.snapshot().time_left < 10
+    steps.wait(60)
+    assert steps.snapshot().total_steps == 80
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "long"])
+def test_a_budget_that_is_none_is_refused(make_config, storage, seconds):
+    with pytest.raises(ConfigError, match="seconds = "):
+        TrainingSession(make_config(), storage, seconds=seconds)
+    with pytest.raises(ConfigError, match="seconds = "):
+        rlplay.train(make_config(), seconds=seconds, storage=storage, progress=False)
+    assert storage.list_runs() == []
+
+
 # Live changes ------------------------------------------------------------------------------------
 
 
@@ -305,6 +363,160 @@ def test_a_board_is_published_while_somebody_asks(make_session):
     assert session.snapshot().game_state["grid_size"] == 5
 
 
+def test_what_the_agent_sees_comes_with_the_board(make_session):
+    session = make_session(total_steps=LONG)
+    assert session.snapshot().observation is None
+    session.monitor.want_board()
+    session.step()
+    until(lambda: session.snapshot().total_steps == 8)
+    until(lambda: session.snapshot().observation is not None)
+    snapshot = session.snapshot()
+    state, seen = snapshot.game_state, snapshot.observation
+    assert seen.dtype == np.float32
+    loop = TrainingLoop(session.config)
+    next(loop.run())
+    np.testing.assert_array_equal(seen, loop.observations[0])
+    assert state == loop.env.render_state(0)
+    status = session.get_status()
+    assert status["observation"] == seen.tolist()
+    json.dumps(status)
+    before = seen.copy()
+    for _ in range(5):
+        session.step()
+    until(lambda: session.snapshot().total_steps == 48)
+    np.testing.assert_array_equal(seen, before)
+
+
+def test_each_shown_episode_knows_what_the_learner_said(make_session):
+    session = make_session("dqn", total_steps=3_000)
+    session.start(max_speed=True)
+    session.wait(60)
+    episodes = session.snapshot().last_episodes
+    assert len(episodes) == 20
+    assert all({"loss", "epsilon"} <= episode["learner"].keys() for episode in episodes)
+    assert all(isinstance(value, float) for value in episodes[-1]["learner"].values())
+    assert episodes[0]["learner"]["epsilon"] >= episodes[-1]["learner"]["epsilon"]
+
+
+def test_live_changes_are_shown_newest_last_also_after_going_on(make_session, storage):
+    session = make_session(total_steps=LONG)
+    session.set_speed(None)
+    session.update_rewards(apple=2.0)  # before it starts: a part of its config, no change
+    session.step()
+    until(lambda: session.snapshot().total_steps == 8)
+    assert session.snapshot().changes == ()
+    session.update_hyperparams(learning_rate=2e-3)
+    session.update_rewards(apple=3.0)
+    session.set_speed(50)
+    session.set_speed(50)
+    until(lambda: len(session.snapshot().changes) == 3)
+    shown = [
+        (change["field"], change["old"], change["new"]) for change in session.snapshot().changes
+    ]
+    assert shown == [
+        ("hyperparams.learning_rate", 1e-3, 2e-3),
+        ("rewards.apple", 2.0, 3.0),
+        ("speed.moves_per_second", None, 50),
+    ]
+    assert all(change["steps"] == 8 for change in session.snapshot().changes)
+    session.set_speed(None)
+    session.resume()
+    until(lambda: session.snapshot().total_steps > 400)
+    session.update_rewards(apple=4.0)
+    session.stop()
+    session.wait(20)
+    before = session.snapshot().changes
+    assert len(before) == 5
+    assert before[-1]["elapsed"] > before[0]["elapsed"] == 0
+    assert session.get_status()["changes"] == list(before)
+
+    # Files of older versions do not say when, in seconds.
+    path = storage.get_run_path("snake", session.run_id) / "events.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    again = TrainingSession.resume_run("snake", session.run_id, storage)
+    again.step()
+    until(lambda: len(again.snapshot().changes) == 5)
+    assert again.snapshot().changes == before
+    again.stop()
+    again.wait(20)
+    assert [line["elapsed"] for line in lines if line["field"] == "rewards.apple"][-1] == (
+        before[-1]["elapsed"]
+    )
+
+
+# Weights for the screen --------------------------------------------------------------------------
+
+
+def test_weights_are_published_while_somebody_asks_at_most_twice_a_second(make_session):
+    session = make_session(total_steps=LONG)
+    session.start(max_speed=True)
+    until(lambda: session.snapshot().total_steps > 1_000)
+    assert session.monitor.weights() is None
+    began = time.monotonic()
+    versions = {}
+    while time.monotonic() - began < 1.6:
+        session.monitor.want_weights()
+        published = session.monitor.weights()
+        if published is not None and published.version not in versions:
+            versions[published.version] = (published, as_numbers(published))
+        time.sleep(0.01)
+    assert 2 <= len(versions) <= 4
+    steps = [published.total_steps for published, _ in versions.values()]
+    assert steps == sorted(set(steps))
+    for published, numbers in versions.values():  # never changed afterwards
+        assert as_numbers(published) == numbers
+    assert as_numbers(versions[max(versions)][0]) != as_numbers(versions[min(versions)][0])
+
+
+def as_numbers(published) -> dict[str, Any]:
+    return {name: value.tolist() for name, value in published.weights.items()}
+
+
+def test_a_paused_trainer_gives_its_weights_at_once(make_session):
+    session = make_session(total_steps=LONG)
+    session.start(max_speed=True)
+    until(lambda: session.snapshot().total_steps > 1_000)
+    session.pause()
+    until(lambda: session.state == "paused" and session.snapshot().saved_at is not None)
+    time.sleep(0.1)
+    assert session.monitor.weights() is None
+    session.monitor.want_weights()
+    asked = time.monotonic()
+    until(lambda: session.monitor.weights() is not None)
+    assert time.monotonic() - asked < 0.5  # about 0.1 s, on a machine that does nothing else
+    published = session.monitor.weights()
+    assert published.total_steps == session.snapshot().total_steps
+    assert published.episode == session.snapshot().episode
+    assert equal(published.weights, weights(session))
+    session.monitor.want_weights()
+    time.sleep(0.6)
+    assert session.monitor.weights() is published  # nothing has changed
+
+
+def test_a_trainer_at_a_slow_pace_gives_its_weights_at_once(make_session):
+    session = make_session(total_steps=LONG)
+    session.set_speed(0.01)
+    session.start()
+    until(lambda: session.snapshot().total_steps == 8)
+    session.monitor.want_weights()
+    until(lambda: session.monitor.weights() is not None, timeout=2)
+
+
+def test_the_last_weights_are_published_and_forgotten_by_the_next_run(make_session):
+    session = make_session(total_steps=2_000)
+    session.start(max_speed=True)
+    session.monitor.want_weights()
+    while not session.has_ended(0.01):
+        session.monitor.want_weights()
+    published = session.monitor.weights()
+    assert published.total_steps == 2_000
+    assert equal(published.weights, weights(session))
+    session.set_speed(0.01)
+    session.start()
+    newer = session.monitor.weights()
+    assert newer is None or (newer.version > published.version and newer.total_steps < 2_000)
+
+
 # Determinism -------------------------------------------------------------------------------------
 
 
@@ -345,6 +557,7 @@ def test_pauses_and_screens_change_nothing(make_session):
     watched.start(max_speed=True)
     for _ in range(3):
         watched.monitor.want_board()
+        watched.monitor.want_weights()
         watched.pause()
         until(lambda: watched.state == "paused")
         watched.monitor.history()

@@ -9,9 +9,11 @@ from typing import Any
 
 import ipycanvas.canvas
 import pytest
+from ipywidgets import Widget
 from ipywidgets.widgets.widget import _instances
 
 import rlplay
+import rlplay_widgets.desk as desk_module
 import rlplay_widgets.playground as playground_module
 from rlplay.training.session import TrainingSession
 from rlplay_widgets import Playground
@@ -57,11 +59,12 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("RLPLAY_MODELS", str(tmp_path / "models"))
     yield
     for panel in tuple(playground_module._open):
-        session = panel.session
         panel.close()
-        if isinstance(session, TrainingSession) and session.state in ("running", "paused"):
+    for session in rlplay.sessions():
+        if session.state in ("running", "paused"):
             session.stop()
             session.wait(20)
+    desk_module._started.clear()
     for thread in threading.enumerate():
         if thread.name == "rlplay-painter":
             thread.join(5)
@@ -82,6 +85,18 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, list[Any]]]:
         "_send_custom",
         lambda commands, buffers=(): messages.append((commands, list(buffers))),
     )
+    return messages
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """Every message of a widget to the browser: who sends, and what."""
+    messages: list[tuple[str, Any]] = []
+
+    def send(self: Widget, message: Any, buffers: Any = None) -> None:
+        messages.append((type(self).__name__, message))
+
+    monkeypatch.setattr(Widget, "_send", send)
     return messages
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from rlplay.training.monitor import Snapshot
 from rlplay_widgets.board import PIXELS, Board, Picture, draw_snake, register_board
+from rlplay_widgets.player import Shown
 from rlplay_widgets.scene import Frame
 from rlplay_widgets.theme import DARK, LIGHT
 
@@ -18,8 +19,18 @@ def frame(session=None, snapshot=None, fresh=False, now=0.0, crowded=False) -> F
     return Frame(now, session, snapshot or Snapshot(), LIGHT, fresh, crowded, {})
 
 
-def board_of(session: StillSession) -> Board:
-    return Board(lambda frame: None)
+def board() -> Board:
+    """A board that shows what the snapshot says."""
+
+    def source(frame: Frame) -> Shown:
+        snapshot = frame.snapshot
+        return Shown(
+            env_name=snapshot.env_name,
+            state=snapshot.game_state,
+            version=snapshot.board_version,
+        )
+
+    return Board(source)
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
@@ -63,24 +74,24 @@ def test_an_exception_in_a_drawing_leaves_the_other_canvases_alive(sent) -> None
 
 def test_only_news_are_drawn(sent) -> None:
     session = StillSession()
-    board = board_of(session)
+    shown = board()
     session.monitor.publish(game_state=snake())
-    assert board.paint(frame(session, session.snapshot()))
-    assert not board.paint(frame(session, session.snapshot(), now=1))
-    assert board.paint(frame(session, session.snapshot(), now=2, fresh=True))
+    assert shown.paint(frame(session, session.snapshot()))
+    assert not shown.paint(frame(session, session.snapshot(), now=1))
+    assert shown.paint(frame(session, session.snapshot(), now=2, fresh=True))
     session.monitor.publish(game_state=snake(length=5))
-    assert not board.paint(frame(session, session.snapshot(), now=3, crowded=True))
-    assert board.paint(frame(session, session.snapshot(), now=4))
+    assert not shown.paint(frame(session, session.snapshot(), now=3, crowded=True))
+    assert shown.paint(frame(session, session.snapshot(), now=4))
     assert len(sent) == 3
 
 
 def test_a_large_board_is_drawn_less_often(sent) -> None:
     session = StillSession()
-    board = board_of(session)
+    shown = board()
     stairs = [{"x": i // 2 % 64, "y": (i + 1) // 2 % 64} for i in range(4000)]
     for now in np.arange(0, 1, 1 / 30):
         session.monitor.publish(game_state={**snake(64), "snake_position": stairs})
-        board.paint(frame(session, session.snapshot(), now=float(now)))
+        shown.paint(frame(session, session.snapshot(), now=float(now)))
     nbytes = sum(memoryview(buffer).nbytes for _, buffers in sent for buffer in buffers)
     assert 2 <= len(sent) < 20
     assert nbytes < 250_000
@@ -88,16 +99,16 @@ def test_a_large_board_is_drawn_less_often(sent) -> None:
 
 def test_an_environment_without_a_drawing_shows_its_pixels(sent) -> None:
     session = StillSession()
-    board = board_of(session)
+    shown = board()
     pixels = np.zeros((4, 6, 3), np.uint8)
     snapshot = Snapshot(env_name="maze", game_state={"rgb_array": pixels.tolist()}, board_version=1)
-    assert board.paint(frame(session, snapshot))
-    assert bytes(board._image.value).startswith(b"\x89PNG")
-    assert board._canvas.layout.display == "none"
-    assert board._image.layout.display is None
+    assert shown.paint(frame(session, snapshot))
+    assert bytes(shown._image.value).startswith(b"\x89PNG")
+    assert shown._canvas.layout.display == "none"
+    assert shown._image.layout.display is None
     snapshot = Snapshot(env_name="maze", game_state={"door": 1}, board_version=2)
-    assert board.paint(frame(session, snapshot, now=1))
-    assert board._canvas.layout.display is None
+    assert shown.paint(frame(session, snapshot, now=1))
+    assert shown._canvas.layout.display is None
     assert len(sent) == 1
 
 
@@ -112,7 +123,7 @@ def test_a_registered_drawing_is_used(sent, monkeypatch) -> None:
 
     session = StillSession()
     snapshot = Snapshot(env_name="maze", game_state={"wide": 7}, board_version=1)
-    assert board_of(session).paint(frame(session, snapshot))
+    assert board().paint(frame(session, snapshot))
     names = [command[0] for command in sent[0][0]]
     assert ipycanvas.canvas.COMMANDS["fillStyledRects"] in names
 

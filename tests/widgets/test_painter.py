@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -87,3 +88,39 @@ def test_thirty_frames_a_second_at_most() -> None:
     time.sleep(0.5)
     painter.remove(hasty)
     assert hasty.count <= 17
+
+
+def test_threads_take_turns_more_often_only_while_something_is_painted_often() -> None:
+    before = sys.getswitchinterval()
+    painter = Painter()
+    scene = Counter(wait=1 / 30)
+    try:
+        painter.add(scene)
+        assert eventually(lambda: sys.getswitchinterval() < before)
+        scene.wait = 5.0
+        painter.wake()
+        assert eventually(lambda: sys.getswitchinterval() == before)
+        scene.wait = 1 / 30
+        painter.wake()
+        assert eventually(lambda: sys.getswitchinterval() < before)
+        painter.remove(scene)
+        assert eventually(lambda: painter._thread is None)
+        assert sys.getswitchinterval() == before
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_turns_that_somebody_made_shorter_stay(monkeypatch) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    painter = Painter()
+    scene = Counter(wait=1 / 30)
+    try:
+        painter.add(scene)
+        assert eventually(lambda: scene.count > 2)
+        assert sys.getswitchinterval() <= 1.001e-4
+        painter.remove(scene)
+        assert eventually(lambda: painter._thread is None)
+        assert sys.getswitchinterval() <= 1.001e-4
+    finally:
+        sys.setswitchinterval(before)

@@ -43,7 +43,7 @@ def test_numbers_change_at_a_pace_that_can_be_read_and_end_right() -> None:
 
 
 def test_endings_keep_their_order_and_look() -> None:
-    panel = EndingsPanel()
+    panel = EndingsPanel(lambda callback: callback, lambda ending: None)
     panel.paint(frame(Snapshot(endings={"won": 1, "wall": 3, "tired": 2, "self": 0})))
     shares = panel.widget.shares
     assert [(s["name"], s["words"], s["count"], s["look"]) for s in shares] == [
@@ -51,3 +51,11 @@ def test_endings_keep_their_order_and_look() -> None:
         ("won", "filled the board", 1, "won"),
         ("tired", "tired", 2, "other-1"),
     ]
+
+
+def test_a_click_on_a_share_asks_for_an_example() -> None:
+    asked: list[str] = []
+    panel = EndingsPanel(lambda callback: callback, asked.append)
+    panel._receive(panel.widget, {"kind": "open", "name": "wall"}, [])
+    panel._receive(panel.widget, {"kind": "dance"}, [])
+    assert asked == ["wall"]

@@ -1,28 +1,43 @@
 from __future__ import annotations
 
+import base64
+import gc
+import io
+import os
 import threading
 import time
 
 import pytest
+from PIL import Image
 
 import rlplay
 import rlplay_widgets.playground as playground_module
-from rlplay.errors import ConfigError
+from rlplay.errors import ConfigError, RunNotFound, SessionError
 from rlplay.training.session import TrainingSession
-from rlplay_widgets import Playground
+from rlplay_widgets import Playground, clerk
+from rlplay_widgets.panels import PANELS
 
-from .conftest import StillSession, widget_count
+from .conftest import StillSession, snake, widget_count
 
 
 def test_running_the_cell_again_leaves_nothing_behind(painter) -> None:
-    Playground()
-    painter.tick()
-    count, threads = widget_count(), threading.active_count()
+    def run_the_cell() -> None:
+        panel = Playground()
+        for name in PANELS:
+            panel.open_tab(name)
+            painter.tick()
+            painter.tick()
+            assert panel.tabs.bar.chosen == name
+        assert panel._scene.problems == {}
+        clerk.submit(lambda: None).result()  # whoever lists runs just now has a folder open
+
+    run_the_cell()
+    count, threads, files = widget_count(), threading.active_count(), len(os.listdir("/dev/fd"))
     for _ in range(50):
-        Playground()
-        painter.tick()
+        run_the_cell()
     assert widget_count() == count
     assert threading.active_count() == threads
+    assert len(os.listdir("/dev/fd")) < files + 10  # a few come and go
     assert len(painter.scenes) == len(playground_module._open) == 1
 
 
@@ -64,7 +79,7 @@ def test_the_running_session_is_shown_again(painter, monkeypatch) -> None:
 def test_the_same_cell_goes_on_with_what_it_showed(painter) -> None:
     config = rlplay.get_default_config("dqn").replace(num_envs=2)
     first = Playground(config)
-    first.train.start.click()
+    first.controls.start.click()
     session = first.session
     assert Playground(config).session is session
     session.stop()
@@ -72,7 +87,7 @@ def test_the_same_cell_goes_on_with_what_it_showed(painter) -> None:
     again = Playground(config)
     assert again.session is session
     painter.tick()
-    assert "finished" in again.train.status.value
+    assert "finished" in again.controls.status.value
 
 
 def test_two_cells_keep_their_panels(painter, monkeypatch) -> None:
@@ -92,24 +107,50 @@ def test_a_session_can_be_shown_before_it_starts(painter) -> None:
     session = TrainingSession(config)
     panel = Playground(session)
     painter.tick()
-    assert panel.train.grid_size.value == 6
-    panel.train.start.click()
+    assert panel.desk.draft.get("env_config", "grid_size") == 6
+    panel.controls.start.click()
     assert panel.session is session
     assert session.snapshot().state == "running"
 
 
 def test_anything_else_is_refused() -> None:
-    with pytest.raises(ConfigError, match="not str"):
+    with pytest.raises(ConfigError, match="not int"):
+        Playground(3)
+    with pytest.raises(RunNotFound, match="ppo"):
         Playground("ppo")
+    with pytest.raises(RunNotFound, match="maze"):
+        Playground(("maze", "ppo"))
+    with pytest.raises(ConfigError, match="not both"):
+        Playground(rlplay.get_default_config(), lesson="first-steps")
+    assert playground_module._open == []
 
 
-def test_where_widgets_do_not_run_a_line_says_how(painter) -> None:
-    session = StillSession(rlplay.get_default_config().replace(run_id="<script>alert(1)</script>"))
+@pytest.mark.parametrize("size", [4, 10, 64])
+def test_where_widgets_do_not_run_a_picture_says_how(painter, size) -> None:
+    config = rlplay.get_default_config().replace(env_config={"grid_size": size})
+    session = StillSession(config.replace(run_id="r1"))
+    session.monitor.publish(state="running", run_id="r1", game_state=snake(size, size * size - 1))
     panel = Playground(session)
     bundle = panel._repr_mimebundle_(include=None, exclude=None)
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.widget.model_id
-    assert "rlplay lab" in bundle["text/html"]
-    assert "<script" not in bundle["text/html"]
+    assert "rlplay lab" in bundle["text/plain"]
+    picture = base64.b64decode(bundle["image/png"])
+    assert len(picture) < 40_000
+    with Image.open(io.BytesIO(picture)) as image:
+        assert image.format == "PNG"
+        middle = 12 + 200 // size  # of the first cell, where the tail lies
+        red, green, _ = image.convert("RGB").getpixel((middle, middle))
+    assert green - red > 40
+
+
+def test_an_environment_that_cannot_draw_itself_has_a_line(painter, monkeypatch) -> None:
+    def broken(*_: object) -> bytes:
+        raise RuntimeError("no picture")
+
+    monkeypatch.setattr(playground_module, "still_picture", broken)
+    bundle = Playground()._repr_mimebundle_()
+    assert "image/png" not in bundle
+    assert "rlplay lab" in bundle["text/plain"]
 
 
 def test_nothing_is_painted_while_nobody_looks(painter, sent) -> None:
@@ -120,7 +161,7 @@ def test_nothing_is_painted_while_nobody_looks(painter, sent) -> None:
     sight._receive(sight, {"kind": "report", "view": "v", "visible": False, "dark": False}, [])
     assert painter.tick() > 1.0
     assert not session.monitor.board_wanted()
-    assert panel.train.messages.value == ""
+    assert panel.controls.messages.value == ""
     sight._receive(sight, {"kind": "report", "view": "v", "visible": True, "dark": True}, [])
     assert painter.tick() <= 1 / 30
     assert session.monitor.board_wanted()
@@ -135,3 +176,156 @@ def test_a_browser_that_does_not_answer_gets_two_frames_a_second(painter, sent) 
         painter.tick(tick / 30)
     frames_at_first, frames_in_all = 35, len(sent)
     assert 20 <= frames_in_all <= frames_at_first + 2 * 10 + 2
+
+
+def settle(panel: Playground, painter) -> None:
+    """Paint until all work is done that a tab began when it was opened, and is shown."""
+    deadline = time.monotonic() + 20
+    for tick in range(10):
+        painter.tick(100.0 + tick)
+        while panel.desk.tasks:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_nothing_is_sent_while_nothing_changes(painter, told, sent) -> None:
+    session = StillSession()
+    episodes = [
+        {"episode": 1, "score": 3.0, "return": 2.5, "length": 40, "ending": "wall"},
+    ]
+    session.monitor.publish(
+        state="paused", run_id="r1", game_state=snake(), endings={"wall": 1},
+        last_episodes=tuple(episodes), moves_per_second=3.3, message="saved",
+    )  # fmt: skip
+    panel = Playground(session)
+    for name in PANELS:
+        panel.open_tab(name)
+        settle(panel, painter)
+        told.clear()
+        sent.clear()
+        for tick in range(30):
+            painter.tick(120.0 + tick / 30)
+        assert told == [], name
+        assert sent == [], name
+
+
+def test_attach_shows_what_runs_and_makes_no_second_panel(painter, monkeypatch) -> None:
+    running = StillSession()
+    running.monitor.publish(state="running", run_id="r1")
+    listed: list[StillSession] = []
+    monkeypatch.setattr(playground_module, "sessions", lambda: listed)
+    with pytest.raises(SessionError, match="Nothing runs"):
+        Playground.attach()
+    listed.append(running)
+    panel = Playground.attach()
+    assert panel.session is running
+    assert Playground.attach() is panel
+    assert playground_module._open == [panel]
+
+
+def test_a_panel_that_is_taken_over_says_so(painter, monkeypatch) -> None:
+    cells = iter(["a", "b", "b"])
+    monkeypatch.setattr(playground_module, "_running_cell", lambda: next(cells))
+    said: list[dict[str, str]] = []
+
+    class Place:
+        def update(self, bundle: dict[str, str], raw: bool) -> None:
+            said.append(bundle)
+
+    monkeypatch.setattr(playground_module, "display", lambda *_, **__: Place())
+    running = StillSession()
+    running.monitor.publish(state="running", run_id="r1")
+    for _ in range(3):
+        Playground(running)._ipython_display_()
+    assert len(playground_module._open) == 1
+    # Cell a's panel says where it went; cell b's output is replaced as a whole.
+    assert len(said) == 1
+    assert "newer cell" in said[0]["text/plain"]
+
+
+def test_the_calls_do_what_the_buttons_do(painter, small) -> None:
+    panel = Playground(small)
+    for call in (panel.pause, panel.resume, panel.step, panel.stop):
+        with pytest.raises(SessionError, match="start"):
+            call()
+    assert panel.config == small
+    panel.set_speed(50)
+    first = panel.start()
+    assert panel.session is first
+    assert first.snapshot().moves_per_second == 50
+    panel.pause()
+    panel.step()
+    panel.resume()
+    panel.set_speed(None)
+    assert first.snapshot().is_max_speed
+    second = panel.start()
+    assert second is not first
+    assert (panel.session, first.state) == (second, "running")
+    panel.select(first)
+    assert panel.session is first
+    panel.stop()
+    first.wait(20)
+    assert second.state == "running"
+    panel.watch(None)
+    panel.open_tab("Train")
+    assert "rlplay.train(config)" in panel.code()
+
+
+def test_what_was_changed_for_a_session_comes_back_with_it(painter, small) -> None:
+    panel = Playground(small)
+    first = panel.start()
+    panel.desk.set("num_envs", 3)
+    second = panel.start()
+    panel.desk.set("num_envs", 4)
+    panel.select(first)
+    assert panel.config.num_envs == 2
+    panel.desk.set("num_envs", 5)
+    panel.select(second)
+    assert panel.config.num_envs == 4
+    panel.select(first)
+    assert panel.config.num_envs == 5
+    assert panel.desk.sessions() == [first, second]
+
+
+@pytest.fixture
+def small() -> rlplay.RunConfig:
+    return rlplay.get_default_config("dqn").replace(num_envs=2, env_config={"grid_size": 5})
+
+
+@pytest.fixture
+def saved(small) -> rlplay.TrainingSession:
+    return rlplay.train(small.replace(name="<b>old</b>"), steps=400, progress=False)
+
+
+def test_a_run_that_has_ended_is_watched(painter, small, saved) -> None:
+    panel = Playground(saved.run_id)
+    assert panel.session is saved
+    del saved
+    panel = Playground(("snake", panel.session.run_id))
+    assert panel.config == small.replace(name="<b>old</b>", total_steps=400)
+    assert panel.desk.game is not None
+
+
+def test_a_run_that_was_stopped_goes_on(painter, small) -> None:
+    storage = rlplay.get_storage_manager()
+    session = rlplay.TrainingSession(small.replace(total_steps=10**9))
+    session.start(max_speed=True)
+    while session.snapshot().total_steps < 100:
+        time.sleep(0.01)
+    session.stop()
+    session.wait(20)
+    run_id, steps = session.run_id, session.snapshot().total_steps
+    del session
+    gc.collect()
+    panel = Playground(run_id)
+    painter.tick()
+    assert panel.controls.start.description == "Go on"
+    assert panel.desk.game is not None
+    panel.controls.start.click()
+    assert panel.desk.game is None
+    assert panel.session.run_id == run_id
+    deadline = time.monotonic() + 20
+    while panel.session.snapshot().total_steps <= steps:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert storage.find_run(run_id) == "snake"

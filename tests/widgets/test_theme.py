@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 
 import pytest
 
 import rlplay_widgets.theme as theme
 
+#: Our own modules; uPlot's stands as published.
+SCRIPTS = sorted(
+    path.name
+    for path in (files("rlplay_widgets") / "static").iterdir()
+    if path.name.endswith(".js") and not path.name.startswith("uPlot")
+)
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"&"
 
 
@@ -24,15 +31,16 @@ def test_text_stays_text(page) -> None:
 
 
 def test_the_browser_never_gets_html_to_interpret() -> None:
-    for name in ("sight.js", "numbers.js", "endings.js", "chart.js"):
+    for name in SCRIPTS:
         source = theme.static(name)
         assert "innerHTML" not in source
         assert "insertAdjacentHTML" not in source
 
 
 def test_nothing_is_fetched_from_the_network() -> None:
-    for name in ("sight.js", "numbers.js", "endings.js", "chart.js", "playground.css"):
-        assert not re.search(r"https?://|@import|\bimport\(", theme.static(name))
+    for source in (*map(theme.static, SCRIPTS), theme.styles()):
+        source = source.replace("http://www.w3.org/2000/svg", "")  # a name, never asked for
+        assert not re.search(r"https?://|@import|\bimport\(", source)
     assert "MIT License" in theme.static("uPlot.LICENSE.txt")
 
 
@@ -58,3 +66,14 @@ def test_durations(seconds, words) -> None:
 )
 def test_counts(value, words) -> None:
     assert theme.count(value) == words
+
+
+def test_every_variable_that_is_used_is_declared_once() -> None:
+    sheet = theme.styles()
+    scripts = "".join(theme.static(name) for name in SCRIPTS)
+    set_by_scripts = set(re.findall(r"setProperty\(\"(--[a-z0-9-]+)\"", scripts))
+    used = set(re.findall(r"var\((--rlplay-[a-z0-9-]*[a-z0-9])[,)]", sheet + scripts))
+    assert used <= set(re.findall(r"(--rlplay-[a-z0-9-]+):", sheet)) | set_by_scripts
+    for block in re.findall(r"\{([^{}]*)\}", sheet):
+        names = re.findall(r"(--rlplay-[a-z0-9-]+):", block)
+        assert sorted(set(names)) == sorted(names)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -11,6 +13,9 @@ import rlplay
 from rlplay.errors import ConfigError
 from rlplay.training.session import TrainingSession
 from rlplay_widgets import Playground
+from rlplay_widgets.desk import LOOKS, look_of
+from rlplay_widgets.panels.train import TrainPanel, parse_seconds, parse_steps
+from rlplay_widgets.theme import number
 
 from .conftest import StillSession
 
@@ -34,7 +39,7 @@ def paint_until(painter, condition, seconds: float = 30.0) -> None:
 
 def test_start_pause_resume_stop_and_start_again(painter, small) -> None:
     panel = Playground(small)
-    train = panel.train
+    train = panel.controls
     painter.tick()
     assert (train.start.disabled, train.pause.disabled, train.stop.disabled) == (False, True, True)
     assert "ready" in train.status.value
@@ -42,8 +47,6 @@ def test_start_pause_resume_stop_and_start_again(painter, small) -> None:
     train.start.click()
     painter.tick()
     assert (train.start.disabled, train.pause.disabled, train.stop.disabled) == (True, False, False)
-    assert train.algorithm.disabled
-    assert train.grid_size.disabled
     session = panel.session
     assert session.config.env_config["grid_size"] == 5
     paint_until(painter, lambda: session.snapshot().total_steps > 0)
@@ -63,13 +66,14 @@ def test_start_pause_resume_stop_and_start_again(painter, small) -> None:
 
     train.stop.click()
     paint_until(painter, lambda: "finished" in train.status.value)
-    first = session.run_id
     assert train.start.description == "Start again"
 
     train.start.click()
     painter.tick()
-    assert panel.session is session
-    assert session.run_id != first
+    again = panel.session
+    assert again is not session
+    assert again.run_id != session.run_id
+    assert session.state == "finished"
     train.stop.click()
     paint_until(painter, lambda: "finished" in train.status.value)
     assert train.messages.value == ""
@@ -77,31 +81,25 @@ def test_start_pause_resume_stop_and_start_again(painter, small) -> None:
 
 def test_what_is_chosen_is_trained(painter, small) -> None:
     panel = Playground(small)
-    panel.train.grid_size.value = 7
+    panel.desk.set("env_config", "grid_size", 7)
     painter.tick()
-    panel.train.start.click()
+    panel.controls.start.click()
     first = panel.session
     assert first.config.env_config["grid_size"] == 7
     assert first.config.num_envs == 2
-    panel.train.stop.click()
+    panel.controls.stop.click()
     paint_until(painter, lambda: first.snapshot().state == "finished")
 
-    panel.train.algorithm.value = "ppo"
-    wanted = panel.train.wanted()
+    panel.tabs.panels["Train"].algorithm.value = "ppo"
+    wanted = panel.desk.draft.config
     assert (wanted.algo, wanted.env_config["grid_size"]) == ("ppo", 7)
     assert wanted.hyperparams == rlplay.get_default_config("ppo").hyperparams
-
-
-def test_the_grid_follows_the_declaration(painter, playground) -> None:
-    slider = playground.train.grid_size
-    assert (slider.min, slider.max) == (4, 64)
-    assert "board" in slider.tooltip
 
 
 def test_the_pace_can_change_while_it_runs(painter) -> None:
     session = StillSession()
     session.monitor.publish(state="running", moves_per_second=None, is_max_speed=True)
-    train = Playground(session).train
+    train = Playground(session).controls
     painter.tick()
     assert train.full_speed.value
     train.pace.value = 20
@@ -117,7 +115,7 @@ def test_the_pace_can_change_while_it_runs(painter) -> None:
 def test_a_pace_that_code_set_is_shown_and_not_set_again(painter) -> None:
     session = StillSession()
     session.monitor.publish(state="running", moves_per_second=None, is_max_speed=True)
-    train = Playground(session).train
+    train = Playground(session).controls
     painter.tick()
     session.monitor.publish(moves_per_second=5.0)
     painter.tick()
@@ -131,37 +129,37 @@ def test_a_pace_that_code_set_is_shown_and_not_set_again(painter) -> None:
 def test_an_error_in_a_click_is_shown_and_the_next_click_works(painter, small, monkeypatch) -> None:
     panel = Playground(small)
 
-    def broken(config):
+    def broken(*_, **__):
         raise RuntimeError("<script>alert(1)</script>")
 
-    monkeypatch.setattr("rlplay_widgets.panels.train.TrainingSession", broken)
-    panel.train.start.click()
+    monkeypatch.setattr("rlplay_widgets.desk.TrainingSession", broken)
+    panel.controls.start.click()
     painter.tick()
-    shown = panel.train.messages.value
+    shown = panel.controls.messages.value
     assert "RuntimeError" in shown
     assert "Traceback" in shown
     assert "<script" not in shown
 
-    def refused(config):
+    def refused(*_, **__):
         raise ConfigError("No such <b>thing</b>.")
 
-    monkeypatch.setattr("rlplay_widgets.panels.train.TrainingSession", refused)
-    panel.train.start.click()
+    monkeypatch.setattr("rlplay_widgets.desk.TrainingSession", refused)
+    panel.controls.start.click()
     painter.tick()
-    assert "No such &lt;b&gt;thing&lt;/b&gt;." in panel.train.messages.value
-    assert "Traceback" not in panel.train.messages.value
+    assert "No such &lt;b&gt;thing&lt;/b&gt;." in panel.controls.messages.value
+    assert "Traceback" not in panel.controls.messages.value
 
-    monkeypatch.setattr("rlplay_widgets.panels.train.TrainingSession", TrainingSession)
-    panel.train.start.click()
+    monkeypatch.setattr("rlplay_widgets.desk.TrainingSession", TrainingSession)
+    panel.controls.start.click()
     painter.tick()
-    assert panel.train.messages.value == ""
+    assert panel.controls.messages.value == ""
     assert panel.session.snapshot().state == "running"
 
 
 def test_a_failed_training_says_why(painter) -> None:
     session = StillSession(traceback="Traceback: <i>line 1</i>")
     session.monitor.publish(state="failed", message="the <b>loss</b> is not a number", run_id="r1")
-    train = Playground(session).train
+    train = Playground(session).controls
     painter.tick()
     assert "failed" in train.status.value
     assert "the &lt;b&gt;loss&lt;/b&gt; is not a number" in train.messages.value
@@ -173,7 +171,7 @@ def test_a_failed_training_says_why(painter) -> None:
 def test_what_the_session_says_is_shown(painter) -> None:
     session = StillSession()
     session.monitor.publish(state="running", message="compiling the rules")
-    train = Playground(session).train
+    train = Playground(session).controls
     painter.tick()
     assert "compiling the rules" in train.status.value
 
@@ -187,11 +185,11 @@ def test_an_error_while_drawing_stops_neither_the_rest_nor_is_it_hidden(painter)
     time.sleep(0.2)
     painter.tick()
     assert panel.numbers.widget.values["episode"] == "5"
-    assert "The board cannot be shown" in panel.train.messages.value
+    assert "The board cannot be shown" in panel.controls.messages.value
     session.monitor.publish(game_state=None)
     painter.tick()
     painter.tick()
-    assert panel.train.messages.value == ""
+    assert panel.controls.messages.value == ""
 
 
 def test_callbacks_return_at_once_and_set_no_trait(painter, small) -> None:
@@ -199,14 +197,276 @@ def test_callbacks_return_at_once_and_set_no_trait(painter, small) -> None:
     panel = Playground(small)
     painter.tick()
     changes: list[str] = []
-    for control in (panel.train.start, panel.train.pause, panel.train.stop, panel.train.status):
+    for control in (
+        panel.controls.start,
+        panel.controls.pause,
+        panel.controls.stop,
+        panel.controls.status,
+    ):
         control.observe(lambda change: changes.append(change["name"]))
     began = time.monotonic()
-    clicker = threading.Thread(target=panel.train.start.click)
+    clicker = threading.Thread(target=panel.controls.start.click)
     clicker.start()
     clicker.join()
-    panel.train.pause.click()
+    panel.controls.pause.click()
     assert time.monotonic() - began < 1.0
     assert changes == []
     painter.tick()
     assert changes
+
+
+def test_a_second_session_starts_beside_the_first(painter, small) -> None:
+    panel = Playground(small)
+    controls = panel.controls
+    painter.tick()
+    assert controls.another.disabled
+    controls.start.click()
+    controls.start.click()  # a double click
+    first = panel.session
+    painter.tick()
+    assert not controls.another.disabled
+    assert len(panel.desk.sessions()) == 1
+    controls.another.click()
+    controls.another.click()
+    second = panel.session
+    assert second is not first
+    assert len(panel.desk.sessions()) == 2
+    paint_until(painter, lambda: first.snapshot().total_steps > 0)
+    paint_until(painter, lambda: second.snapshot().total_steps > 0)
+    assert {first.snapshot().state, second.snapshot().state} == {"running"}
+    painter.tick()
+    switch = controls.sessions.widget
+    keys = [session["key"] for session in switch.sessions]
+    assert keys == [first.run_id, second.run_id]
+    assert switch.chosen == second.run_id
+    assert look_of(first) != look_of(second)
+    assert second.run_id not in controls.status.value
+
+    controls.sessions._receive(switch, {"kind": "select", "key": first.run_id}, [])
+    painter.tick()
+    assert panel.session is first
+    assert switch.chosen == first.run_id
+    controls.stop.click()
+    paint_until(painter, lambda: first.snapshot().state == "finished")
+    assert second.snapshot().state == "running"
+    paint_until(painter, lambda: switch.sessions[0]["state"] == "finished")
+
+
+def test_looks_are_told_apart_as_long_as_there_are_any(monkeypatch) -> None:
+    monkeypatch.setattr("rlplay_widgets.desk._looks", weakref.WeakKeyDictionary())
+    held = [StillSession() for _ in range(LOOKS)]
+    assert len({look_of(session) for session in held}) == LOOKS
+    gone = look_of(held.pop(2))
+    gc.collect()
+    assert look_of(other := StillSession()) == gone
+    assert look_of(other) == gone
+
+
+def form(panel: Playground) -> TrainPanel:
+    found = panel.tabs.panels["Train"]
+    assert isinstance(found, TrainPanel)
+    return found
+
+
+def test_the_form_edits_the_draft_and_follows_it(painter) -> None:
+    panel = Playground()
+    train = form(panel)
+    painter.tick()
+    assert train.preset.value == "default"
+    train.preset.value = "classic"
+    classic = rlplay.get_default_config("ppo", preset="classic")
+    assert panel.config == classic
+    train.name.value = "<script>alert(1)</script>"
+    assert panel.config.name == "<script>alert(1)</script>"
+    panel.desk.set("hyperparams", "learning_rate", 0.123)
+    painter.tick()
+    assert train.preset.value == "your own"
+    train.algorithm.value = "dqn"
+    painter.tick()
+    assert train.preset.options == tuple(rlplay.list_presets("dqn"))
+    assert train.preset.value == "default"
+    assert panel.config.name == "<script>alert(1)</script>"
+
+
+def test_what_the_painter_sets_is_no_wish(painter) -> None:
+    """A dropdown whose options change chooses its first one by itself."""
+    panel = Playground()
+    painter.tick()
+    panel.desk.draft.adopt(rlplay.get_default_config("ppo", preset="classic"))
+    panel.desk.set("hyperparams", "learning_rate", 0.123)
+    wanted = panel.config
+    painter.tick()
+    panel.desk.set_pace(33.0)
+    painter.tick()
+    assert panel.config == wanted
+    assert panel.desk.pace == 33.0
+
+
+def test_a_budget_of_steps_or_seconds(painter, monkeypatch) -> None:
+    panel = Playground()
+    train = form(panel)
+    painter.tick()
+    assert train.budget.value == number(panel.config.total_steps)
+    train.budget.value = "2.5 M"
+    painter.tick()
+    assert panel.config.total_steps == 2_500_000
+    assert train.budget.value == number(2_500_000)
+    assert train.preset.value == "default"
+    train.unit.value = "seconds"
+    painter.tick()
+    train.budget.value = "1:30"
+    painter.tick()
+    assert train.budget.value == "90"
+    assert panel.desk.seconds == 90
+    assert "seconds=90" in panel.code()
+    train.budget.value = "<b>soon</b>"
+    painter.tick()
+    assert "&lt;b&gt;soon&lt;/b&gt;" in panel.controls.messages.value
+    assert train.budget.value == "90"
+    train.unit.value = "steps"
+    painter.tick()
+    assert panel.desk.seconds is None
+    assert train.budget.value == number(2_500_000)
+    train.budget.value = "0"
+    painter.tick()
+    assert "total_steps" in train.about.value
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [("60 000 000", 60_000_000), ("60\u202f000", 60_000), ("5k", 5_000), ("6e7", 60_000_000),
+     ("1_000", 1_000), ("0.25 G", 250_000_000)],
+)  # fmt: skip
+def test_steps_as_people_write_them(text, steps) -> None:
+    assert parse_steps(text) == steps
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("1:30", 90), ("1.5 min", 90), ("2 h", 7200), ("1:00:05", 3605)],
+)
+def test_seconds_as_people_write_them(text, seconds) -> None:
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1:99", "0", "5 days"])
+def test_no_time_is_refused(text) -> None:
+    with pytest.raises(ConfigError, match="Write it like"):
+        parse_seconds(text)
+
+
+@pytest.mark.parametrize("text", ["", "many", "-5", "1e999", "5 days"])
+def test_no_count_is_refused(text) -> None:
+    with pytest.raises(ConfigError, match="Write it like"):
+        parse_steps(text)
+
+
+def test_the_last_episodes_stand_in_a_table(painter) -> None:
+    session = StillSession()
+
+    def episodes(last: int) -> tuple[dict, ...]:
+        return tuple(
+            {"episode": n, "score": 1.0, "return": 0.5, "length": 9, "ending": "wall",
+             "learner": {"loss": 0.25, "entropy": 0.7}}
+            for n in range(last - 19, last + 1)
+        )  # fmt: skip
+
+    session.monitor.publish(state="running", run_id="r1", last_episodes=episodes(20))
+    panel = Playground(session)
+    train = form(panel)
+    painter.tick(1.0)
+    rows = train.episodes.rows
+    assert len(rows) == 20
+    assert rows[-1].cells == (20, 1.0, 0.5, 9, "hit the wall", 0.25, 0.7)
+    headings = [column["label"] for column in train.episodes.widget.columns]
+    assert headings[-2:] == ["Loss", "Entropy"]
+    changes = 0
+    for tick in range(30):
+        session.monitor.publish(last_episodes=episodes(21 + tick))
+        before = train.episodes.rows
+        painter.tick(2.0 + tick / 30)
+        changes += train.episodes.rows != before
+    assert changes <= 2
+    assert train.episodes.widget.order == [0, True]
+
+
+def test_a_click_on_an_ending_opens_a_replay(painter, monkeypatch) -> None:
+    panel = Playground()
+    asked: list[str] = []
+    monkeypatch.setattr(panel.desk, "open_replay_of", asked.append)
+    endings = form(panel).endings
+    endings._receive(endings.widget, {"kind": "open", "name": "self"}, [])
+    assert asked == ["self"]
+    monkeypatch.undo()
+    endings.widget._handle_custom_msg({"kind": "open", "name": "self"}, [])
+    painter.tick()
+    assert "No episode was trained yet" in panel.controls.messages.value
+
+
+def test_the_code_reproduces_the_settings(painter) -> None:
+    panel = Playground()
+    controls = panel.controls
+    painter.tick()
+    assert controls.code.widget.code == ""
+    panel.desk.set("env_config", "grid_size", 8)
+    controls.show_code.value = True
+    painter.tick()
+    assert controls.code.widget.code == panel.code()
+    panel.desk.set("name", 'O\'Neil "<b>" \\')
+    painter.tick()
+    shown = controls.code.widget.code
+    assert "Neil" in shown
+    names: dict = {}
+    exec(shown.replace("run = ", "# run = "), names)
+    assert names["config"] == panel.config
+    controls.show_code.value = False
+    painter.tick()
+    assert controls.code.widget.code == ""
+
+
+def test_an_agent_or_an_environment_that_breaks_is_shown(painter, small, monkeypatch) -> None:
+    panel = Playground(small)
+
+    def broken(*_, **__):
+        raise ZeroDivisionError("<i>1/0</i>")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rlplay.agents.dqn.DQN.select_action", broken)
+        panel.controls.start.click()
+        paint_until(painter, lambda: "failed" in panel.controls.status.value)
+    shown = panel.controls.messages.value
+    assert "&lt;i&gt;1/0&lt;/i&gt;" in shown
+    assert "Traceback" in shown
+    panel.controls.start.click()
+    paint_until(painter, lambda: panel.session.snapshot().total_steps > 0)
+    assert panel.controls.messages.value == ""
+
+
+def test_a_panel_that_breaks_stops_no_other(painter, monkeypatch) -> None:
+    panel = Playground()
+    painter.tick()
+
+    def broken(frame):
+        raise RuntimeError("<b>ink</b>")
+
+    for part in (panel.numbers, panel.curve, form(panel), panel.controls.sessions):
+        with monkeypatch.context() as patched:
+            patched.setattr(part, "paint", broken)
+            painter.tick()
+            painter.tick()
+            shown = panel.controls.messages.value
+            assert part.title in shown
+            assert "&lt;b&gt;ink" in shown
+        painter.tick()
+        painter.tick()
+        assert panel.controls.messages.value == ""
+
+
+def test_a_budget_of_seconds_ends_the_run(painter, small) -> None:
+    panel = Playground(small)
+    form(panel).unit.value = "seconds"
+    form(panel).budget.value = "0.3"
+    panel.controls.start.click()
+    paint_until(painter, lambda: "finished" in panel.controls.status.value)
+    assert 0.25 < panel.session.snapshot().elapsed < 3
+    assert panel.session.snapshot().total_steps < small.total_steps

@@ -56,6 +56,7 @@ class Picture:
         """Add filled rectangles: left, top, width, height, and a colour for each."""
         places = self._columns(x, y, width, height)
         paint = self._colors(color, places.shape[1])
+        self.nbytes += np.size(alpha) * 4
         self._calls.append(lambda canvas: canvas.fill_styled_rects(*places, paint, alpha))
 
     def circles(
@@ -77,6 +78,7 @@ class Picture:
         counts: Sequence[int] | npt.NDArray[np.integer[Any]],
         color: Sequence[RGB] | npt.NDArray[np.uint8],
         width: float,
+        alpha: float = 1.0,
     ) -> None:
         """Add lines with round ends: (n, 2) points, how many each line has, and their colours."""
         places, numbers, paint = self._strokes(points, counts, color)
@@ -84,7 +86,7 @@ class Picture:
         def draw(canvas: ipycanvas.Canvas) -> None:
             canvas.line_width = width
             canvas.line_cap = canvas.line_join = "round"
-            canvas.stroke_styled_line_segments(places, paint, 1, numbers)
+            canvas.stroke_styled_line_segments(places, paint, alpha, numbers)
 
         self._calls.append(draw)
 
@@ -110,6 +112,11 @@ class Picture:
 
         self.nbytes += len(words)
         self._calls.append(draw)
+
+    def add(self, other: Picture) -> None:
+        """Lay another picture over this one."""
+        self._calls += other._calls
+        self.nbytes += other.nbytes
 
     def play(self, canvas: ipycanvas.Canvas) -> None:
         """Draw everything on an empty canvas, in one message."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
-from rlplay.config import RunConfig, get_default_config
-from rlplay.errors import RlplayError
+from rlplay.config import RunConfig, get_default_config, list_presets
+from rlplay.errors import ConfigError, RlplayError
 
 __all__ = ["Draft", "Place", "look_up"]
 
@@ -46,7 +47,8 @@ class Draft:
     def __init__(self, config: RunConfig) -> None:
         self._lock = threading.RLock()
         self._config = config
-        self._wrong: dict[Place, tuple[Any, str]] = {}
+        self._wrong: dict[Place, tuple[Any, RlplayError]] = {}
+        self._locked: frozenset[Place] = frozenset()
         self.version = 0
 
     @property
@@ -58,7 +60,12 @@ class Draft:
     def problems(self) -> dict[Place, str]:
         """Why values are not allowed, by place."""
         with self._lock:
-            return {place: reason for place, (_, reason) in self._wrong.items()}
+            return {place: str(error) for place, (_, error) in self._wrong.items()}
+
+    def error(self, *place: str | int) -> RlplayError | None:
+        """Give the error of the value at a place; None where it is allowed."""
+        with self._lock:
+            return self._wrong[place][1] if place in self._wrong else None
 
     def get(self, *place: str | int) -> Any:
         """Give the value at a place, also one that is not allowed."""
@@ -72,6 +79,16 @@ class Draft:
         config = self._config
         return look_up(get_default_config(config.algo, config.env_name).to_dict(), place)
 
+    def lock(self, *places: Place) -> None:
+        """Keep these options, and all that stands below them, as they are."""
+        with self._lock:
+            self._locked = frozenset(places)
+            self.version += 1
+
+    def is_locked(self, *place: str | int) -> bool:
+        """Whether a lesson keeps an option as it is; its control is then disabled."""
+        return any(place[:length] in self._locked for length in range(1, len(place) + 1))
+
     def set(self, *place_and_value: Any) -> bool:
         """Put a value at a place: ``set("hyperparams", "gamma", 0.9)``.
 
@@ -80,9 +97,16 @@ class Draft:
 
         Returns:
             Whether it is allowed; `problems` says why not.
+
+        Raises:
+            ConfigError: When a lesson keeps the option as it is.
         """
         *keys, value = place_and_value
         place: Place = tuple(keys)
+        if self.is_locked(*place):
+            name = " ".join(str(key) for key in place).replace("_", " ")
+            self.version += 1  # for the control, which shows what was refused
+            raise ConfigError(f"This lesson keeps {name!r} as it is.")
         with self._lock:
             self.version += 1
             if place in (("algo",), ("env_name",)):
@@ -94,18 +118,53 @@ class Draft:
                 self._try(other, wrong)
             return True
 
-    def adopt(self, config: RunConfig) -> None:
-        """Take another config, and forget what was wrong."""
+    @property
+    def preset(self) -> str | None:
+        """The preset whose options the config has, for however many steps; None without one."""
+        config = self._config
+        for name in list_presets(config.algo, config.env_name):
+            if self._with_preset(name).replace(total_steps=config.total_steps) == config:
+                return name
+        return None
+
+    def choose_preset(self, name: str) -> None:
+        """Take over a preset of the algorithm; what no preset says stays as a person has it.
+
+        Raises:
+            UnknownPreset: When there is no such preset.
+            ConfigError: When it does not go with what stays.
+        """
         with self._lock:
+            self._config = self._with_preset(name)
+            self._wrong = {}
             self.version += 1
-            self._config = config
+
+    def _with_preset(self, name: str) -> RunConfig:
+        """Give the config with a preset of its algorithm laid over."""
+        old = self._config
+        preset = get_default_config(old.algo, old.env_name, name)
+        return self._kept(preset.replace(**self._own(old.env_name)))
+
+    def adopt(self, config: RunConfig, *, keep_locked: bool = False) -> None:
+        """Take another config, and forget what was wrong.
+
+        Args:
+            config: The config.
+            keep_locked: Whether the options that a lesson locks stay as they are.
+
+        Raises:
+            ConfigError: When it does not go with what is locked.
+        """
+        with self._lock:
+            self._config = self._kept(config) if keep_locked else config
+            self.version += 1
             self._wrong = {}
 
     def _try(self, place: Place, value: Any) -> bool:
         try:
             self._config = RunConfig.from_dict(_replaced(self._config.to_dict(), place, value))
         except RlplayError as error:
-            self._wrong[place] = value, str(error)
+            self._wrong[place] = value, error
             return False
         self._wrong.pop(place, None)
         return True
@@ -114,21 +173,40 @@ class Draft:
         old = self._config
         algo = name if field == "algo" else old.algo
         env_name = name if field == "env_name" else old.env_name
-        kept: dict[str, Any] = {"name": old.name, "seed": old.seed, "device": old.device}
-        kept["precision"] = old.precision
-        if env_name == old.env_name:
-            kept |= {"reward_config": old.reward_config}
-            standard = get_default_config(old.algo, env_name).env_config
-            # What a person changed of the board stays; what an algorithm sees best comes with it.
-            kept["env_config"] = {
-                option: value
-                for option, value in old.env_config.items()
-                if value != standard[option]
-            }
         try:
-            self._config = get_default_config(algo, env_name).replace(**kept)
+            config = get_default_config(algo, env_name).replace(**self._own(env_name))
+            self._config = self._kept(config)
         except RlplayError as error:
-            self._wrong[(field,)] = name, str(error)
+            self._wrong[(field,)] = name, error
             return False
         self._wrong = {}
         return True
+
+    def _own(self, env_name: str) -> dict[str, Any]:
+        """Give what stays when another algorithm, environment or preset is taken over."""
+        old = self._config
+        own: dict[str, Any] = {"name": old.name, "seed": old.seed, "device": old.device}
+        own["precision"] = old.precision
+        if env_name == old.env_name:
+            own["reward_config"] = old.reward_config
+            standard, *presets = (
+                get_default_config(old.algo, env_name, preset).env_config
+                for preset in list_presets(old.algo, env_name)
+            )
+            # What a person changed of the board stays; what an algorithm sees best comes with it,
+            # and so does what any preset says, also where this one leaves it at its default.
+            own["env_config"] = {
+                option: value
+                for option, value in old.env_config.items()
+                if value != standard[option]
+                and all(preset[option] == standard[option] for preset in presets)
+            }
+        return own
+
+    def _kept(self, config: RunConfig) -> RunConfig:
+        """Give a config with the options that are locked as they were."""
+        values = config.to_dict()
+        for place in self._locked:
+            with suppress(LookupError, TypeError):
+                values = _replaced(values, place, look_up(self._config.to_dict(), place))
+        return RunConfig.from_dict(values) if self._locked else config

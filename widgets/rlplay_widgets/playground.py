@@ -3,96 +3,194 @@
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as ipw
 from IPython import get_ipython
+from IPython.display import display
 
 from rlplay.config import RunConfig, get_default_config
-from rlplay.errors import ConfigError
+from rlplay.errors import ConfigError, RunNotFound, SessionError
+from rlplay.storage import get_storage_manager
 from rlplay.training.session import TrainingSession, sessions
-from rlplay_widgets.board import Board
+from rlplay_widgets.board import Board, Picture
+from rlplay_widgets.caption import Caption
 from rlplay_widgets.charts import ScoreChart
+from rlplay_widgets.code import code_for
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.games import AgentGame
+from rlplay_widgets.keys import Keys
+from rlplay_widgets.lesson import LessonPreset, load_lesson
+from rlplay_widgets.overlays import Overlay
 from rlplay_widgets.painter import get_painter
 from rlplay_widgets.panels import PANELS
 from rlplay_widgets.panels.controls import ControlsPanel
 from rlplay_widgets.panels.numbers import NumbersPanel
-from rlplay_widgets.preview import preview
-from rlplay_widgets.scene import LIVE, View
+from rlplay_widgets.player import Game, Shown
+from rlplay_widgets.preview import draw_preview, preview
+from rlplay_widgets.scene import LIVE, Frame, View
+from rlplay_widgets.still import still_picture
 from rlplay_widgets.tabs import Panel, Tabs
 from rlplay_widgets.theme import escape
 
 __all__ = ["Playground"]
+
+#: What stands where widgets do not run.
+_HOW_TO = (
+    "The rlplay Playground is alive in JupyterLab:\n"
+    "start `rlplay lab`, open this notebook there, and run this cell."
+)
 
 _open: list[Playground] = []
 _opening = threading.RLock()
 
 
 class Playground:
-    """Train an agent and watch it learn: the controls, the board, the numbers and the curve.
+    """Configure, train, watch, look inside and compare, in one panel.
 
     A session goes on when its panel goes away, and a new panel shows it again: running the cell
     a second time closes the old panel and attaches to what runs.
 
+    Attributes:
+        widget: What is shown.
+        desk: What the panels share, for whoever extends them.
+
     Args:
-        what: A `RunConfig` to train, a `TrainingSession` to show, or nothing: then the newest
-            session that runs is shown, or else Start trains the default config.
+        what: A `RunConfig` to train; a `TrainingSession` to show; a saved run by its id, or by
+            environment and id, to watch and to go on with; or nothing: then the newest session
+            that runs is shown, or else Start trains the default config.
+        lesson: A lesson by its name, its file or its content, instead of `what`.
 
     Raises:
         ConfigError: For anything else.
+        RunNotFound: When there is no such run.
     """
 
-    def __init__(self, what: RunConfig | TrainingSession | None = None) -> None:
-        if not isinstance(what, RunConfig | TrainingSession | None):
+    def __init__(
+        self,
+        what: RunConfig | TrainingSession | str | tuple[str, str] | None = None,
+        *,
+        lesson: str | Path | dict[str, Any] | LessonPreset | None = None,
+    ) -> None:
+        if what is not None and lesson is not None:
+            raise ConfigError("Give a lesson, or something to show, not both.")
+        self.lesson = None if lesson is None else load_lesson(lesson)
+        run = _named_run(what)
+        if run is None and not isinstance(what, RunConfig | TrainingSession | None):
             raise ConfigError(
-                f"Playground takes a RunConfig, a TrainingSession or nothing, "
+                f"Playground takes a RunConfig, a TrainingSession, a run's id or nothing, "
                 f"not {type(what).__name__}."
             )
+        asked: Any = what if self.lesson is None else self.lesson
         with _opening:
             cell = _running_cell()
-            session = _session_for(what, cell)
+            session = _session_of_run(*run) if run else _session_for(asked, cell)
             if session is not None:
                 config = session.config
+            elif run is not None:
+                config = get_storage_manager().load_config(*run)
+            elif self.lesson is not None:
+                config = self.lesson.run_config()
             else:
                 config = what if isinstance(what, RunConfig) else get_default_config()
             for other in tuple(_open):
                 if _replaces(other, session, cell):
-                    other.close()
-            self._asked, self._cell = what, cell
+                    other._leave(cell)
+            self._asked, self._cell = asked, cell
+            self._place: Any = None
             self._painter = get_painter()
             self.desk = Desk(self._painter, config.replace(run_id=None), session)
             self._scene = self.desk.scene
-            self.controls = ControlsPanel(self.desk)
-            self.board = Board(partial(preview, self.desk))
-            self.numbers = NumbersPanel()
-            self.curve = ScoreChart(self._painter.wake)
-            panels: dict[str, Callable[[], Panel]] = {
-                name: partial(build, self.desk) for name, build in PANELS.items()
-            }
-            self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
-            self.desk.open_tab = self.tabs.choose
-            self.widget = self._arrange()
+            self._build()
             self._scene.views = self._views
             self._painter.add(self._scene)
             _open.append(self)
+        watched = run if run is not None and not self._scene.live else None
+        if watched is None and self.lesson is not None and self.lesson.watch is not None:
+            watched = _named_run(self.lesson.watch)
+        if watched is not None:
+            self.watch(watched)
+
+    @classmethod
+    def attach(cls) -> Playground:
+        """Show the newest session that runs; a panel that shows it already is shown again.
+
+        Raises:
+            SessionError: When nothing runs in this kernel.
+        """
+        session = _newest_live()
+        if session is None:
+            raise SessionError(
+                "Nothing runs in this kernel. Playground() opens a panel; press Start there."
+            )
+        for panel in _open:
+            if panel.session is session:
+                return panel
+        return cls(session)
+
+    def _build(self) -> None:
+        """Make the parts."""
+        self.controls = ControlsPanel(self.desk)
+        self.overlay = Overlay(
+            self.desk,
+            in_front=lambda: self.tabs.chosen == "Inside",
+            on_change=lambda: self.board.repaint(),
+        )
+        self.board = Board(partial(preview, self.desk), self._draw_over)
+        self.keys = Keys(self.desk)
+        self.caption = Caption(self.desk, partial(preview, self.desk))
+        self.numbers = NumbersPanel()
+        self.curve = ScoreChart(self._painter.wake)
+        names = (self.lesson.tabs if self.lesson is not None else []) or list(PANELS)
+        panels: dict[str, Callable[[], Panel]] = {
+            name: partial(PANELS[name], self.desk) for name in names
+        }
+        self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
+        self.desk.open_tab = self.tabs.choose
+        self.desk.chosen_tab = lambda: self.tabs.chosen
+        if self.lesson is not None:
+            self.desk.draft.lock(*self.lesson.places())
+        self.widget = self._arrange()
+
+    def _draw_over(self, frame: Frame, shown: Shown, picture: Picture) -> None:
+        """What lies over the board: what the agent would see of it, or sees and thinks."""
+        draw_preview(self.desk, frame, shown, picture)
+        self.overlay.draw(frame, shown, picture)
 
     def _views(self) -> Iterator[View]:
         """What is painted, one after the other; of the tabs the one in front."""
-        yield from (self.controls, self.board, self.numbers, self.curve, self.tabs)
-        yield self.tabs.front
+        yield from (self.controls, self.controls.sessions, self.controls.code)
+        yield from (self.overlay, self.board, self.keys, self.caption)
+        yield from (self.numbers, self.curve, self.tabs, self.tabs.front)
 
     def _arrange(self) -> ipw.VBox:
-        """Board on the left; numbers, curve and tabs on the right; board and curve always there."""
-        watch = ipw.VBox([self.board.widget])
-        watch.add_class("rlplay-watch")
-        facts = ipw.VBox([self.numbers.widget, self.curve.widget])
-        facts.add_class("rlplay-facts")
-        stage = ipw.Box([watch, facts, self.tabs.widget])
+        """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""
+        self.board.widget.children += (self.keys.widget,)
+        watch = ipw.VBox([self.board.widget, self.caption.widget])
+        places = {
+            "watch": watch,
+            "curve": self.curve.widget,
+            "facts": self.numbers.widget,
+            "tabs": self.tabs.widget,
+        }
+        for name, part in places.items():
+            part.add_class(f"rlplay-place-{name}")
+        stage = ipw.Box(list(places.values()))
         stage.add_class("rlplay-stage")
-        panel = ipw.VBox([self.controls.widget, self.controls.messages, stage, self._scene.sight])
+        controls = self.controls
+        parts = [controls.widget, controls.line, controls.messages, controls.code.widget, stage]
+        if self.lesson is not None:
+            words = ipw.HTML(
+                f"<h3>{escape(self.lesson.title)}</h3><p>{escape(self.lesson.text)}</p>"
+            )
+            words.add_class("rlplay-lesson")
+            parts.insert(0, words)
+        panel = ipw.VBox([*parts, self._scene.sight])
         panel.add_class("rlplay-playground")
         return panel
 
@@ -100,6 +198,82 @@ class Playground:
     def session(self) -> TrainingSession | None:
         """The session that is shown; None before the first start."""
         return self._scene.session
+
+    @property
+    def config(self) -> RunConfig:
+        """What Start trains: the config as the tabs say it now."""
+        return self.desk.draft.config
+
+    # What the buttons do, as calls ---------------------------------------------------------------
+
+    def start(self, *, seconds: float | None = None) -> TrainingSession:
+        """Train the config as the tabs say it, and show that session; another one runs on.
+
+        Args:
+            seconds: The budget; without one, what the Train tab says.
+
+        Raises:
+            SessionError: When the tabs hold a value that is not allowed.
+            RlplayError: When it cannot start.
+        """
+        return self.desk.start(seconds=seconds)
+
+    def pause(self) -> None:
+        """Have the session stand still after the present move or minibatch, and save."""
+        self._shown("pause").pause()
+
+    def resume(self) -> None:
+        """Have the session go on after a pause."""
+        self._shown("resume").resume()
+
+    def step(self) -> None:
+        """Have the session do one move, then stand still."""
+        self._shown("step").step()
+
+    def stop(self) -> None:
+        """End the session after the present move or minibatch, and save."""
+        self._shown("stop").stop()
+
+    def set_speed(self, moves_per_second: float | None) -> None:
+        """Train at another pace, now and with the next start.
+
+        Args:
+            moves_per_second: Moves of each board in a second; None is as fast as it goes.
+        """
+        self.desk.set_pace(moves_per_second)
+
+    def select(self, session: TrainingSession) -> None:
+        """Show another session, with its config in the tabs."""
+        self.desk.select(session)
+
+    def watch(self, what: Game | str | tuple[str, str] | None = None) -> None:
+        """Show something on the board.
+
+        Args:
+            what: A game; a saved run by its id, or by environment and id, which then plays; or
+                None, which shows the training board again.
+
+        Raises:
+            RunNotFound: When there is no such run.
+        """
+        run = _named_run(what)
+        self.desk.watch(AgentGame.of_run(*run) if run is not None else what)
+
+    def open_tab(self, name: str) -> None:
+        """Bring a tab to the front."""
+        self.tabs.choose(name)
+
+    def code(self) -> str:
+        """Write the few lines of Python that reproduce what the tabs say."""
+        return code_for(self.config, self.desk.seconds)
+
+    def _shown(self, call: str) -> TrainingSession:
+        session = self.session
+        if session is None:
+            raise SessionError(f"{call}() needs a session; none was started. Call start() first.")
+        return session
+
+    # Where it is shown ---------------------------------------------------------------------------
 
     def close(self) -> None:
         """Take the panel away and free its widgets; a session that runs goes on."""
@@ -111,16 +285,25 @@ class Playground:
             self.desk.close()
             _free(self.widget)
 
+    def _leave(self, cell: str | None) -> None:
+        """Close for a panel that takes its place; in another cell, a line says where it went."""
+        self.close()
+        if self._place is not None and (cell is None or cell != self._cell):
+            words = "This Playground is shown further on: a newer cell has taken it over."
+            self._place.update({"text/plain": words}, raw=True)
+
+    def _ipython_display_(self) -> None:
+        """Show the panel in a way that can be changed when it is taken over."""
+        self._place = display(self._repr_mimebundle_(), raw=True, display_id=True)
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """Show the panel; where widgets do not run, one line that says how to."""
-        session = self.session
-        about = "" if session is None else f" It showed run {escape(session.run_id)}."
+        """Show the panel; where widgets do not run, a picture with a line that says how to."""
+        shown = preview(self.desk, self._scene.frame(0.0))
         bundle = dict(self.widget._repr_mimebundle_() or {})
-        bundle["text/plain"] = repr(self)
-        bundle["text/html"] = (
-            "<p><b>rlplay Playground.</b> This panel is alive in JupyterLab: open the notebook "
-            f"with <code>rlplay lab</code> and run this cell.{about}</p>"
-        )
+        bundle["text/plain"] = f"{self!r}\n{_HOW_TO}"
+        with suppress(Exception):  # an environment that cannot draw itself has no picture
+            picture = still_picture(shown.env_name, shown.env_config, shown.state, _HOW_TO)
+            bundle["image/png"] = b64encode(picture).decode()
         return bundle
 
     def __repr__(self) -> str:
@@ -136,16 +319,44 @@ def _running_cell() -> str | None:
     return kernel.get_parent().get("metadata", {}).get("cellId")
 
 
-def _session_for(
-    what: RunConfig | TrainingSession | None, cell: str | None
-) -> TrainingSession | None:
+def _newest_live() -> TrainingSession | None:
+    """Find the newest session that runs."""
+    live = [session for session in sessions() if session.snapshot().state in LIVE]
+    return live[-1] if live else None
+
+
+def _named_run(what: Any) -> tuple[str, str] | None:
+    """Give environment and id of a run that somebody named; None for anything else."""
+    match what:
+        case str(run_id):
+            return get_storage_manager().find_run(run_id), run_id
+        case (str(env_name), str(run_id)):
+            return env_name, run_id
+    return None
+
+
+def _session_of_run(env_name: str, run_id: str) -> TrainingSession | None:
+    """Find the session of a run: one that holds it, or one that goes on with it."""
+    for session in reversed(sessions()):
+        if session.run_id == run_id and session.config.env_name == env_name:
+            return session
+    try:
+        session = TrainingSession.resume_run(env_name, run_id)
+        session.set_speed(None)
+        return session
+    except SessionError:  # it has done all of its steps
+        return None
+    except RunNotFound:
+        get_storage_manager().load_config(env_name, run_id)  # says so where there is none
+        return None
+
+
+def _session_for(what: Any, cell: str | None) -> TrainingSession | None:
     """Find the session that a new panel shows."""
     if isinstance(what, TrainingSession):
         return what
-    if what is None:
-        live = [session for session in sessions() if session.snapshot().state in LIVE]
-        if live:
-            return live[-1]
+    if what is None and (session := _newest_live()) is not None:
+        return session
     # The same cell once more: go on with what its panel showed.
     for other in reversed(_open):
         if other._asked == what and other._cell == cell and other.session is not None:

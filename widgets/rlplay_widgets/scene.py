@@ -93,6 +93,7 @@ class SessionScene:
         self._fresh = True
         self._problems: dict[str, Problem] = {}
         self._painted_at = float("-inf")
+        self._painted_by: int | None = None  # the thread, while it paints
 
     @property
     def session(self) -> TrainingSession | None:
@@ -121,11 +122,14 @@ class SessionScene:
         """Wrap a widget's callback: what it raises is shown in the panel.
 
         The kernel shows errors of callbacks nowhere, and they run in its threads: they must
-        return at once and touch no widget.
+        return at once and touch no widget. What the painter sets is no wish of a person: the
+        observers that it triggers are not called.
         """
 
         @functools.wraps(callback)
         def wrapped(*args: Any) -> None:
+            if self._painted_by == threading.get_ident():
+                return
             try:
                 callback(*args)
             except RlplayError as error:
@@ -157,22 +161,34 @@ class SessionScene:
             return 0.5 - (now - self._painted_at)
         self._painted_at = now
         with self._lock:
-            session, fresh, self._fresh = self._session, self._fresh or arrived, False
-        if session is None:
-            snapshot = Snapshot()
-        else:
-            snapshot = session.snapshot()
-            if snapshot.state in LIVE:
-                session.monitor.want_board()
-        palette = DARK if sight.dark else LIGHT
-        crowded = sight.full() and not slow
-        frame = Frame(now, session, snapshot, palette, fresh, crowded, self.problems)
-        pictures = [self._paint_view(view, frame) for view in self.views()]
+            fresh, self._fresh = self._fresh or arrived, False
+        frame = self.frame(now, fresh=fresh, crowded=sight.full() and not slow)
+        snapshot = frame.snapshot
+        if frame.session is not None and snapshot.state in LIVE:
+            frame.session.monitor.want_board()
+        self._painted_by = threading.get_ident()
+        try:
+            pictures = [self._paint_view(view, frame) for view in self.views()]
+        finally:
+            self._painted_by = None
         if any(pictures):
             sight.frame_sent(now)
         if slow:
             return 0.5
         return FRAME if snapshot.state in ("running", "stopping") else 0.2
+
+    def frame(self, now: float, *, fresh: bool = False, crowded: bool = False) -> Frame:
+        """Give what there is to paint.
+
+        Args:
+            now: Seconds of the monotonic clock.
+            fresh: Whether everything is painted again.
+            crowded: Whether too many frames are on the way.
+        """
+        session = self._session
+        snapshot = Snapshot() if session is None else session.snapshot()
+        palette = DARK if self.sight.dark else LIGHT
+        return Frame(now, session, snapshot, palette, fresh, crowded, self.problems)
 
     def _paint_view(self, view: View, frame: Frame) -> bool:
         """Paint one view; an error in it stops neither the others nor the training."""

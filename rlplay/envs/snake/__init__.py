@@ -30,7 +30,7 @@ def cache_is_warm() -> bool:
 
     Kernels found on disk are loaded by the way; nothing is compiled.
     """
-    from numba.core import event
+    from rlplay.envs.compiled import event
 
     if _is_warm:
         return True

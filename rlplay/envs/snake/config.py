@@ -49,14 +49,14 @@ class SnakeConfig(BaseModel):
         le=1_000_000,
         description="steps without an apple after which the snake starves; "
         "none means as many as the board has cells",
-        json_schema_extra={"unit": "steps", "group": "board"},
+        json_schema_extra={"unit": "steps", "group": "board", "none": "one per cell"},
     )
     max_steps: int | None = Field(
         default=None,
         ge=1,
         le=1_000_000_000,
         description="steps after which an episode is cut (truncated, not ended); none means never",
-        json_schema_extra={"unit": "steps", "group": "board"},
+        json_schema_extra={"unit": "steps", "group": "board", "none": "never"},
     )
     frame: Literal["absolute", "egocentric"] = Field(
         default="egocentric",
@@ -85,6 +85,7 @@ class SnakeConfig(BaseModel):
         json_schema_extra={"unit": "", "group": "numbers"},
     )
     seg_size: int = Field(
+        title="Segments",
         default=0,
         ge=0,
         le=64,

@@ -201,10 +201,10 @@ class Boards:
         self._outputs.reverse()
         outputs.num_ended = num_ended
         if self.rewards.has_formulas:
-            self.rewards.add_formulas(outputs.rewards, outputs.events, self._variables(outputs))
+            self.rewards.add_formulas(outputs.rewards, outputs.events, self.variables(outputs))
         return outputs
 
-    def _variables(self, outputs: Outputs) -> dict[str, ArrayLike]:
+    def variables(self, outputs: Outputs) -> dict[str, ArrayLike]:
         """Give `REWARD_VARIABLES` as they stood at the end of the step."""
         facts, config = outputs.facts, self.config
         return {
@@ -330,6 +330,7 @@ class SnakeEnv(BaseEnvironment):
         super().__init__(config, rewards, render_mode=render_mode)
         self._boards = Boards(1, self.config, self.rewards)
         self._has_stream = False
+        self._last_step: Outputs | None = None
         self.observation_space = _observation_space(self._boards.blocks)
         self.action_space = spaces.Discrete(len(ACTION_NAMES))
 
@@ -340,6 +341,14 @@ class SnakeEnv(BaseEnvironment):
 
         blocks = observation_blocks(validated(SnakeConfig, config, "Environment 'snake'"))
         return _observation_space(blocks), spaces.Discrete(len(ACTION_NAMES))
+
+    @classmethod
+    def describe(cls, config: BaseModel) -> dict[str, Any]:
+        """Give the metadata without compiling a board; see `BaseEnvironment.describe`."""
+        from rlplay.envs.snake.observation import observation_blocks
+
+        options = validated(SnakeConfig, config, "Environment 'snake'")
+        return _describe(options, observation_blocks(options))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -391,6 +400,7 @@ class SnakeEnv(BaseEnvironment):
         if not self._has_stream or self._boards.records["ending"][0] >= 0:
             raise ContractError("No episode is running. Call reset() before step().")
         outputs = self._boards.step([action], autoreset=False)
+        self._last_step = outputs
         return (
             outputs.observations[0].copy(),
             float(outputs.rewards[0]),
@@ -448,6 +458,13 @@ class SnakeEnv(BaseEnvironment):
     def take_reward_problem(self) -> str | None:
         """Say why a reward formula had no value; see `BaseEnvironment.take_reward_problem`."""
         return self._boards.rewards.take_problem()
+
+    def get_reward_variables(self) -> dict[str, float]:
+        """Give what formulas saw in the last step; see `BaseEnvironment`."""
+        if self._last_step is None:
+            return {}
+        numbers = self._boards.variables(self._last_step)
+        return {name: float(np.ravel(number)[0]) for name, number in numbers.items()}
 
     def render_state(self) -> dict[str, Any]:
         """Give all that a board needs to draw one frame, JSON-serialisable."""

@@ -1,4 +1,4 @@
-"""Start, pause, stop and pace a training; what it says, and what went wrong."""
+"""Start, pause, stop and pace trainings; what they say, and what went wrong."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import ipywidgets as ipw
 from rlplay.errors import SessionError
 from rlplay.training.monitor import Snapshot
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.panels.code import CodePanel
+from rlplay_widgets.panels.sessions import SessionsPanel
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.theme import escape, message_html, state_html
 
@@ -21,13 +23,16 @@ __all__ = ["ControlsPanel"]
 _FASTEST = 2
 #: What somebody else set is shown, unless a person moved the slider within so many seconds.
 _HANDS_OFF = 1.0
+#: Two clicks on "Start another" within so many seconds start one session.
+_TWICE = 0.6
 
 
 class ControlsPanel:
     """Start, pause, stop, one move, and the pace; always in sight.
 
     Attributes:
-        widget: The box of what a person sets, with the line of the session's state.
+        widget: The row of what a person sets.
+        line: The session's state, and the other sessions of this kernel.
         messages: What went wrong.
 
     Args:
@@ -39,11 +44,16 @@ class ControlsPanel:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._lock = threading.Lock()
-        self._paced_at = float("-inf")
-        self._painted_pace: float | None = None
+        self._paced_at = self._started_at = float("-inf")
 
         self.start = ipw.Button(
             description="Start", icon="play", tooltip="Begin a new run", button_style="primary"
+        )
+        self.another = ipw.Button(
+            description="Start another",
+            icon="plus",
+            tooltip="Begin another run beside this one, with what the tabs say now",
+            disabled=True,
         )
         self.pause = ipw.Button(description="Pause", icon="pause", tooltip="Stand still, and save")
         self.stop = ipw.Button(description="Stop", icon="stop", tooltip="End this run, and save")
@@ -65,32 +75,55 @@ class ControlsPanel:
             readout_format=".0f",
             tooltip="Moves of each board in a second",
         )
+        self.show_code = ipw.ToggleButton(
+            description="Code", icon="code", tooltip="Show these settings as a few lines of Python"
+        )
         self.status = ipw.HTML()
         self.messages = ipw.HTML()
+        self.sessions = SessionsPanel(desk)
+        self.code = CodePanel(desk)
 
         safely = desk.scene.safely
         self.start.on_click(safely(lambda _: self._start()))
+        self.another.on_click(safely(lambda _: self._start_another()))
         self.pause.on_click(safely(lambda _: self._pause_or_resume()))
         self.stop.on_click(safely(lambda _: self._stop()))
         self.move.on_click(safely(lambda _: self._move()))
         self.full_speed.observe(safely(self._full_speed_changed), names="value")
         self.pace.observe(safely(self._pace_changed), names="value")
+        self.show_code.observe(safely(self._code_wanted), names="value")
 
-        groups = ([self.start, self.pause, self.stop, self.move], [self.full_speed, self.pace])
-        self.widget = ipw.Box([*(ipw.HBox(group) for group in groups), self.status])
+        self.widget = ipw.Box(
+            [
+                ipw.HBox([self.start, self.pause, self.stop, self.move]),
+                ipw.HBox([self.full_speed, self.pace]),
+                ipw.HBox([self.another, self.show_code]),
+            ]
+        )
         self.widget.add_class("rlplay-controls")
-        for part, name in zip(self.widget.children, ("buttons", "speed", "status"), strict=True):
+        for part, name in zip(self.widget.children, ("buttons", "speed", "more"), strict=True):
             part.add_class(f"rlplay-{name}")
+        self.line = ipw.Box([self.status, self.sessions.widget])
+        self.line.add_class("rlplay-line")
+        self.status.add_class("rlplay-status")
         self.messages.add_class("rlplay-messages")
 
         if desk.session is not None:
-            desk.set_pace(desk.session.snapshot().moves_per_second)
+            desk.set_pace_shown(desk.session.snapshot().moves_per_second)
 
     # Callbacks: in the kernel's threads, only hand on and return ---------------------------------
 
     def _start(self) -> None:
         with self._lock:
+            # A second click that came before the painter has disabled the button means nothing.
             if not self._desk.scene.live:
+                self._desk.start()
+
+    def _start_another(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if self._desk.scene.live and now - self._started_at > _TWICE:
+                self._started_at = now
                 self._desk.start()
 
     def _pause_or_resume(self) -> None:
@@ -117,12 +150,13 @@ class ControlsPanel:
                 session.step()
 
     def _full_speed_changed(self, change: dict[str, Any]) -> None:
-        if change["new"] != (self._desk.pace is None):
-            self._set_pace(None if change["new"] else self.pace.value)
+        self._set_pace(None if change["new"] else self.pace.value)
 
     def _pace_changed(self, change: dict[str, Any]) -> None:
-        if change["new"] != self._painted_pace:
-            self._set_pace(change["new"])
+        self._set_pace(change["new"])
+
+    def _code_wanted(self, change: dict[str, Any]) -> None:
+        self.code.wanted = change["new"]
 
     def _set_pace(self, pace: float | None) -> None:
         self._paced_at = time.monotonic()
@@ -136,7 +170,14 @@ class ControlsPanel:
         state = snapshot.state
         live = state in LIVE
         paused = state == "paused"
-        assign(self.start, disabled=live, description="Start again" if _ended(state) else "Start")
+        goes_on = state == "new" and snapshot.run_id is not None
+        assign(
+            self.start,
+            disabled=live,
+            description="Start again" if _ended(state) else "Go on" if goes_on else "Start",
+            tooltip="Go on with this run" if goes_on else "Begin a new run",
+        )
+        assign(self.another, disabled=not live)
         assign(
             self.pause,
             disabled=state not in ("running", "paused"),
@@ -148,7 +189,8 @@ class ControlsPanel:
         assign(self.stop, disabled=state not in ("running", "paused"))
         assign(self.move, disabled=not paused)
         self._paint_pace(snapshot)
-        assign(self.status, value=_status_html(snapshot))
+        alone = len(self.sessions.widget.sessions) < 2
+        assign(self.status, value=_status_html(snapshot, self._desk.tasks, alone))
         assign(self.messages, value=self._messages_html(frame))
         return False
 
@@ -158,10 +200,8 @@ class ControlsPanel:
             self._desk.set_pace_shown(snapshot.moves_per_second)
         pace = self._desk.pace
         assign(self.full_speed, value=pace is None)
-        if pace is not None and self.pace.value != (shown := min(max(pace, 1.0), 10.0**_FASTEST)):
-            self._painted_pace = shown
-            self.pace.value = shown
-            self._painted_pace = None
+        if pace is not None:
+            assign(self.pace, value=min(max(pace, 1.0), 10.0**_FASTEST))
 
     def _messages_html(self, frame: Frame) -> str:
         parts = [message_html(problem.text, problem.details) for problem in frame.problems.values()]
@@ -176,14 +216,15 @@ def _ended(state: str) -> bool:
     return state in ("finished", "failed")
 
 
-def _status_html(snapshot: Snapshot) -> str:
-    """The state, what is said of it, and which run this is."""
+def _status_html(snapshot: Snapshot, tasks: tuple[str, ...], alone: bool) -> str:
+    """The state, what is said of it, what else is done, and which run this is."""
     message = "" if snapshot.state == "failed" else snapshot.message
     parts = [state_html(snapshot.state, message)]
+    parts += [f'<span class="rlplay-task">{escape(task)} …</span>' for task in tasks]
     if snapshot.run_id is not None:
-        facts = (snapshot.algo.upper(), snapshot.device, snapshot.precision)
+        facts = [snapshot.algo.upper(), snapshot.device, snapshot.precision]
         about = " · ".join(escape(fact) for fact in facts if fact)
-        parts.append(
-            f'<span class="rlplay-run">{about} · run <code>{escape(snapshot.run_id)}</code></span>'
-        )
+        # With several sessions, their names stand beside.
+        run = f" · run <code>{escape(snapshot.run_id)}</code>" if alone else ""
+        parts.append(f'<span class="rlplay-run">{about}{run}</span>')
     return "".join(parts)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import anywidget
 import traitlets as t
 
@@ -15,7 +18,10 @@ _EVERY = 0.3
 
 
 class EndingsWidget(anywidget.AnyWidget):
-    """The bar in the browser; each share has a name, words, a count and a class for its look."""
+    """The bar in the browser; each share has a name, words, a count and a class for its look.
+
+    A click on a share arrives as a message with its name.
+    """
 
     _esm = static("endings.js")
 
@@ -23,14 +29,27 @@ class EndingsWidget(anywidget.AnyWidget):
 
 
 class EndingsPanel:
-    """How the session's episodes ended so far."""
+    """How the session's episodes ended so far.
+
+    Args:
+        safely: Wraps callbacks, as `SessionScene.safely` does.
+        on_open: Called with an ending whose example a person wants to see.
+    """
 
     title = "The bar of endings"
 
-    def __init__(self) -> None:
+    def __init__(
+        self, safely: Callable[..., Callable[..., None]], on_open: Callable[[str], None]
+    ) -> None:
+        self._on_open = on_open
         self.widget = EndingsWidget()
+        self.widget.on_msg(safely(self._receive))
         self._state = ""
         self._next = float("-inf")
+
+    def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
+        if content.get("kind") == "open":
+            self._on_open(str(content.get("name")))
 
     def paint(self, frame: Frame) -> bool:
         """Draw the bar anew where the counts changed."""

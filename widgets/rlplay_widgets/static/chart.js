@@ -1,246 +1,247 @@
-// The score curve. uPlot stands above this file, as published.
-
-const FONT = '12px system-ui, -apple-system, "Segoe UI", sans-serif';
-
-function short(value) {
-  const units = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
-  for (const [size, unit] of units) {
-    if (Math.abs(value) >= size) return `${+(value / size).toPrecision(3)}\u202f${unit}`;
-  }
-  return String(+value.toPrecision(3));
-}
-
-function clock(seconds) {
-  const minutes = Math.floor(seconds / 60);
-  return minutes ? `${minutes}:${String(Math.floor(seconds % 60)).padStart(2, "0")}` : `${+seconds.toPrecision(3)} s`;
-}
+// The live curve: the session that is shown, the others beside it, and what was changed meanwhile.
 
 // Episodes over which the mean reaches back; a point of more episodes stands for itself.
 const WINDOW = 100;
+// Marks of changes that lie closer than this many pixels are one.
+const MARK = 9;
 
-// From the back to the front.
+// Of the session that is shown, from the back to the front.
 const LINES = [
-  { name: "score", words: "points", hint: "Mean of each line of the metrics", color: "--rlplay-points", width: 1, kind: "thin" },
-  { name: "best", words: "best", hint: "Highest score so far", color: "--rlplay-best", width: 1.5, dash: [6, 4], kind: "dashed" },
-  { name: "mean", words: "mean", hint: "Mean of at least the last 100 episodes", color: "--rlplay-mean", width: 2.5, kind: "thick" },
+  { name: "value", words: "points", hint: "Each line of the metrics", width: 1, alpha: 0.4 },
+  { name: "best", words: "best", hint: "Highest score so far", width: 1.5, dash: [5, 4] },
+  { name: "mean", words: "mean", hint: "Mean of at least the last 100 episodes", width: 2.5 },
 ];
 
-const noPoints = () => ({ steps: [], elapsed: [], episodes: [], score: [], best: [], mean: [] });
+const noPoints = () => ({ steps: [], elapsed: [], episodes: [], value: [], best: [], mean: [] });
 
-// The mean score over the episodes of the newest points, as many as the window needs.
+// The mean over the episodes of the newest points, as many as the window needs.
 function trailingMean(points) {
   let sum = 0;
   let episodes = 0;
-  for (let i = points.score.length - 1; i >= 0 && episodes < WINDOW; i -= 1) {
-    if (points.score[i] === null) continue;
-    sum += points.score[i] * points.episodes[i];
+  for (let i = points.value.length - 1; i >= 0 && episodes < WINDOW; i -= 1) {
+    if (points.value[i] === null) continue;
+    sum += points.value[i] * points.episodes[i];
     episodes += points.episodes[i];
   }
   return episodes ? sum / episodes : null;
 }
 
-function make(tag, name, words = "") {
-  const element = document.createElement(tag);
-  element.className = name;
-  element.textContent = words;
-  return element;
+function append(points, { steps, elapsed, episodes, value, top }) {
+  let best = points.best.at(-1) ?? null;
+  for (let i = 0; i < steps.length; i += 1) {
+    const highest = top && (known(top[i]) ?? known(value[i]));
+    best = best === null ? highest : Math.max(best, highest ?? best);
+    points.steps.push(steps[i]);
+    points.elapsed.push(elapsed[i]);
+    points.episodes.push(known(episodes[i]) ?? 1);
+    points.value.push(known(value[i]));
+    points.best.push(best);
+    points.mean.push(trailingMean(points));
+  }
 }
 
 function render({ model, el }) {
   const box = make("div", "rlplay-chart");
   const head = make("div", "rlplay-chart-head");
   const legend = make("div", "rlplay-legend");
-  const choice = make("div", "rlplay-axis");
-  const plot = make("div", "rlplay-plot");
+  const place = make("div", "rlplay-plot");
   const hint = make("p", "rlplay-hint", "The curve begins with the first episodes that end.");
-  choice.setAttribute("role", "group");
-  choice.setAttribute("aria-label", "What the curve runs over");
-  plot.setAttribute("role", "img");
-  plot.title = "Drag to look closer, double click to see all";
-  plot.append(hint);
-  head.append(make("span", "rlplay-chart-title", "Score"), legend, choice);
-  box.append(head, plot);
+  const marks = make("div", "rlplay-marks");
+  const tip = make("div", "rlplay-tip");
+  const set = (name) => (value) => {
+    model.set(name, value);
+    model.save_changes();
+  };
+  const metric = chooser("What the curve shows", set("metric"));
+  const axis = toggle("What the curve runs over", Object.entries(ACROSS).map(([n, [w]]) => [n, w]), set("axis"));
+  place.setAttribute("role", "img");
+  marks.setAttribute("role", "group");
+  marks.setAttribute("aria-label", "What was changed while it trained");
+  tip.setAttribute("role", "tooltip");
+  place.append(hint);
+  head.append(metric.select, legend, axis.group);
+  box.append(head, place);
   el.append(box);
 
-  // Points so far, one array a column, and the best score up to each.
-  let points = noPoints();
-  let zoomed = false;
-  let chart = null;
+  const held = new Map(); // key of a session -> its points
+  const hidden = new Set(); // names of lines and keys of sessions that a person has switched off
+  let plot = null;
+  let entries = []; // of the legend, with where their numbers come from
   let queued = 0;
 
-  const axes = [["steps", "steps"], ["elapsed", "time"]].map(([axis, words]) => {
-    const button = make("button", "", words);
-    button.type = "button";
-    button.onclick = () => {
-      model.set("axis", axis);
-      model.save_changes();
-    };
-    choice.append(button);
-    return { axis, button };
-  });
-  const entries = LINES.map(({ words, hint: about, color, kind }, i) => {
-    const button = make("button", `rlplay-${kind}`);
-    const mark = make("i", "");
-    const value = make("b", "");
-    button.type = "button";
-    button.title = `${about}; click to hide or show`;
-    button.style.setProperty("--line", `var(${color})`);
-    button.setAttribute("aria-pressed", "true");
-    mark.setAttribute("aria-hidden", "true");
-    button.append(mark, words, kind === "thin" ? "" : value);
-    button.onclick = () => {
-      const shown = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", String(shown));
-      chart?.setSeries(i + 1, { show: shown });
-    };
-    legend.prepend(button);
-    return { button, value };
-  });
+  const lines = () => model.get("lines");
+  const shown = () => lines().find((line) => line.shown);
+  const others = () => lines().filter((line) => !line.shown);
+  const own = () => held.get(shown()?.key) ?? noPoints();
+  const scored = () => model.get("metric") === "score";
+  const drawn = () => LINES.filter(({ name }) => name !== "best" || scored());
 
-  const color = (name) => () => getComputedStyle(box).getPropertyValue(name).trim() || "gray";
-  const data = () => [points[model.get("axis")], ...LINES.map(({ name }) => points[name])];
-  const below = (x) => (model.get("axis") === "steps" ? short(x) : clock(x));
-  const size = () => ({
-    width: Math.max(120, Math.floor(plot.clientWidth)),
-    height: Math.max(90, Math.floor(plot.clientHeight)),
-  });
-  const resize = () => chart?.setSize(size());
-
-  // The legend says the newest values, or those under the cursor.
-  const say = () => {
-    const index = chart?.cursor.idx ?? points.score.length - 1;
-    LINES.forEach(({ name }, i) => {
-      const value = points[name][index] ?? null;
-      entries[i].value.textContent = value === null ? "" : String(+value.toFixed(1));
-    });
+  // From the back to the front: the other sessions, then the lines of the one that is shown.
+  const layers = () => {
+    const look = lookOf(shown()?.look ?? 1);
+    return [
+      ...others().map(({ key, name, run, look: own }) => ({
+        id: key, key, row: "mean", words: name, hint: `Mean of run ${run}`,
+        stroke: lookOf(own), width: 1.75, dash: dashOf(own),
+      })),
+      ...drawn().map(({ name, words, hint: about, width, dash, alpha }) => ({
+        id: name, key: shown()?.key, row: name, words, hint: about, width, dash, alpha,
+        stroke: name === "best" ? "--rlplay-quiet" : look,
+        stepped: name === "best", quiet: name === "value",
+      })),
+    ];
   };
 
-  const axis = (values, extent) => ({
-    stroke: color("--rlplay-quiet"),
-    font: FONT,
-    size: extent,
-    gap: 4,
-    grid: { stroke: color("--rlplay-grid"), width: 1 },
-    ticks: { show: false },
-    values: (_, splits) => splits.map((split) => (split === null ? "" : values(split))),
-  });
+  const say = () => {
+    const at = plot?.at() ?? null;
+    for (const { key, row, value } of entries) {
+      const points = held.get(key) ?? noPoints();
+      const across = points[model.get("axis")];
+      const index = at === null ? across.length - 1 : nearest(across, at);
+      value.textContent = figure(points[row][index]);
+    }
+  };
+
+  const placeMarks = (u) => {
+    const wide = u.over.clientWidth;
+    const groups = [];
+    for (const change of model.get("changes")) {
+      const at = change[model.get("axis")];
+      const x = at === null ? -1 : u.valToPos(at, "x");
+      if (x < 0 || x > wide) continue;
+      const last = groups.at(-1);
+      if (last && x - last.x < MARK) last.words.push(change.words);
+      else groups.push({ x, words: [change.words] });
+    }
+    while (marks.children.length > groups.length) marks.lastChild.remove();
+    groups.forEach(({ x, words }, i) => {
+      let mark = marks.children[i];
+      if (!mark) {
+        mark = make("button");
+        mark.type = "button";
+        mark.onpointerenter = mark.onfocus = () => {
+          tip.textContent = mark.getAttribute("aria-label");
+          box.append(tip);
+          const from = u.over.getBoundingClientRect().left - box.getBoundingClientRect().left;
+          const spare = box.clientWidth - tip.offsetWidth;
+          const left = from + mark.offsetLeft + mark.offsetWidth / 2 - tip.offsetWidth / 2;
+          tip.style.left = `${Math.min(Math.max(left, 0), spare)}px`;
+          tip.style.top = `${place.offsetTop + 18}px`;
+        };
+        mark.onpointerleave = mark.onblur = () => tip.remove();
+        marks.append(mark);
+      }
+      mark.style.left = `${x}px`;
+      const label = words.length > 4 ? [...words.slice(0, 3), `and ${words.length - 3} more`] : words;
+      if (mark.getAttribute("aria-label") !== label.join("\n")) mark.setAttribute("aria-label", label.join("\n"));
+    });
+    if (marks.parentNode !== u.over) u.over.append(marks);
+  };
 
   const build = () => {
-    chart = new uPlot(
-      {
-        ...size(),
-        padding: [8, 22, 0, 0],
-        cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
-        legend: { show: false },
-        scales: {
-          x: { time: false, range: (_, low, top) => [zoomed ? low : 0, Math.max(top, low + 1e-6)] },
-          y: { range: (_, low, top) => [Math.min(0, low ?? 0), Math.max(1, (top ?? 1) * 1.06)] },
-        },
-        axes: [axis(below, 24), axis(short, 40)],
-        series: [
-          {},
-          ...LINES.map((line, i) => ({
-            label: line.words,
-            stroke: color(line.color),
-            width: line.width,
-            dash: line.dash,
-            points: { show: false },
-            paths: line.dash && uPlot.paths.stepped({ align: 1 }),
-            show: entries[i].button.getAttribute("aria-pressed") === "true",
-          })),
-        ],
-        hooks: {
-          setCursor: [say],
-          setSelect: [(u) => { zoomed ||= u.select.width > 0; }],
-        },
-      },
-      data(),
-      plot,
-    );
-    chart.over.addEventListener("dblclick", () => {
-      zoomed = false;
-      soon();
+    plot?.destroy();
+    plot = null;
+    const order = layers();
+    entries = fillLegend(legend, order, hidden, ({ id }, show) => {
+      plot?.chart.setSeries(order.findIndex((layer) => layer.id === id) + 1, { show });
     });
+    // What is shown comes first, its mean before all; the others follow.
+    const count = others().length;
+    for (const { button } of [...entries.slice(count).reverse(), ...entries.slice(0, count)]) legend.append(button);
+  };
+
+  const data = () => {
+    const across = model.get("axis");
+    const mine = own();
+    const curves = [
+      ...others().map(({ key }) => {
+        const points = held.get(key) ?? noPoints();
+        return [points[across], points.mean];
+      }),
+      [mine[across], ...drawn().map(({ name }) => mine[name])],
+    ];
+    return joined(curves);
   };
 
   const draw = () => {
     queued = 0;
-    const count = points.score.length;
+    const count = Math.max(0, ...lines().map(({ key }) => held.get(key)?.value.length ?? 0));
     box.classList.toggle("rlplay-empty", count === 0);
     if (count === 0) {
-      chart?.destroy();
-      chart = null;
-    } else if (chart === null) {
-      build();
+      plot?.destroy();
+      plot = null;
     } else {
-      chart.setData(data(), !zoomed);
-      if (zoomed) chart.redraw();
+      plot ??= makePlot(box, place, {
+        across: () => model.get("axis"),
+        floor: scored,
+        onCursor: say,
+        onDraw: placeMarks,
+        series: entries.map(({ id, stroke, width, dash, alpha, stepped }) => ({
+          stroke, width, dash, alpha,
+          paths: stepped && uPlot.paths.stepped({ align: 1 }),
+          show: !hidden.has(id),
+        })),
+      });
+      plot.draw(data());
     }
-    plot.setAttribute(
+    const mine = own();
+    const name = metric.select.selectedOptions[0]?.textContent ?? "Score";
+    place.setAttribute(
       "aria-label",
-      count === 0
-        ? "Score curve, empty so far"
-        : `Score curve: mean ${(points.mean.at(-1) ?? 0).toFixed(1)}, best ${points.best.at(-1)}`,
+      mine.value.length === 0
+        ? `${name} curve, empty so far`
+        : `${name} curve: mean ${figure(mine.mean.at(-1) ?? 0)}`
+          + (scored() ? `, best ${mine.best.at(-1)}` : ""),
     );
     say();
   };
   const soon = () => { queued ||= requestAnimationFrame(draw); };
 
   const receive = (content, buffers) => {
-    if (content.reset) {
-      points = noPoints();
-      zoomed = false;
-    }
-    if (content.count) {
-      const view = buffers[0];
-      const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-      const numbers = new Float64Array(bytes);
-      const row = (name) => {
-        const first = content.columns.indexOf(name) * content.count;
-        return numbers.subarray(first, first + content.count);
-      };
-      const [steps, elapsed, score, top, episodes] = [
-        "steps", "elapsed", "score", "score_max", "episodes",
-      ].map(row);
-      const known = (x) => (Number.isNaN(x) ? null : x);
-      let best = points.best.at(-1) ?? null;
-      for (let i = 0; i < content.count; i += 1) {
-        const highest = known(top[i]) ?? known(score[i]);
-        best = best === null ? highest : Math.max(best, highest ?? best);
-        points.steps.push(steps[i]);
-        points.elapsed.push(elapsed[i]);
-        points.episodes.push(known(episodes[i]) ?? 1);
-        points.score.push(known(score[i]));
-        points.best.push(best);
-        points.mean.push(trailingMean(points));
-      }
-    }
+    if (content.metric !== model.get("metric")) return;
+    content.parts.forEach(({ key, reset, rows, count }, i) => {
+      if (reset || !held.has(key)) held.set(key, noPoints());
+      append(held.get(key), rowsOf(buffers[i], rows, count));
+    });
     soon();
   };
   const turn = () => {
-    for (const { axis: name, button } of axes) {
-      button.setAttribute("aria-pressed", String(name === model.get("axis")));
-    }
-    zoomed = false;
+    axis.press(model.get("axis"));
+    plot?.all();
+    soon();
+  };
+  const offer = () => metric.offer(model.get("metrics"), model.get("metric"));
+  const other = () => {
+    // The points of another metric are on their way.
+    held.clear();
+    offer();
+    rearrange();
+  };
+  const rearrange = () => {
+    const keys = new Set(lines().map(({ key }) => key));
+    for (const key of held.keys()) if (!keys.has(key)) held.delete(key);
+    build();
     soon();
   };
 
-  const sizes = new ResizeObserver(resize);
-  const theme = new MutationObserver(() => chart?.redraw(false, true));
-  sizes.observe(plot);
-  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
-  model.on("msg:custom", receive);
-  model.on("change:axis", turn);
+  const heard = {
+    "msg:custom": receive,
+    "change:axis": turn,
+    "change:metrics": offer,
+    "change:metric": other,
+    "change:lines": rearrange,
+    "change:changes": soon,
+  };
+  for (const [event, listener] of Object.entries(heard)) model.on(event, listener);
+  offer();
+  build();
   turn();
   model.send({ kind: "need" });
 
   return () => {
-    sizes.disconnect();
-    theme.disconnect();
+    for (const [event, listener] of Object.entries(heard)) model.off(event, listener);
     cancelAnimationFrame(queued);
-    model.off("msg:custom", receive);
-    model.off("change:axis", turn);
-    chart?.destroy();
+    plot?.destroy();
   };
 }
 

@@ -1,4 +1,5 @@
-// A stacked bar of shares. The legend says in words and numbers what the colours say.
+// A stacked bar of shares. The legend says in words and numbers what the colours say, and opens an
+// example of each; a click on a share of the bar does the same.
 
 function percent(share) {
   if (share > 0 && share < 0.005) return "<1 %";
@@ -13,7 +14,11 @@ function render({ model, el }) {
   figure.className = "rlplay-endings";
   bar.className = "rlplay-endings-bar";
   bar.setAttribute("role", "img");
+  const open = (name) => model.send({ kind: "open", name });
   caption.textContent = "How episodes ended";
+  const hint = document.createElement("small");
+  hint.textContent = "a click shows one";
+  caption.append(" ", hint);
   figure.append(caption, bar, legend);
   const parts = new Map(); // name -> the elements of a share
 
@@ -21,6 +26,7 @@ function render({ model, el }) {
     const piece = document.createElement("div");
     const label = document.createElement("span");
     const entry = document.createElement("li");
+    const button = document.createElement("button");
     const mark = document.createElement("i");
     const words = document.createElement("span");
     const count = document.createElement("b");
@@ -29,8 +35,11 @@ function render({ model, el }) {
     mark.setAttribute("aria-hidden", "true");
     words.textContent = share.words;
     piece.append(label);
-    entry.append(mark, words, " ", count, " ", portion);
-    return { piece, label, entry, count, portion };
+    button.type = "button";
+    button.append(mark, words, " ", count, " ", portion);
+    button.onclick = piece.onclick = () => open(share.name);
+    entry.append(button);
+    return { piece, label, entry, button, count, portion };
   };
 
   const draw = () => {
@@ -54,10 +63,14 @@ function render({ model, el }) {
       }
     }
     for (const share of shares) {
-      const { piece, label, count, portion } = parts.get(share.name);
+      const { piece, label, button, count, portion } = parts.get(share.name);
       const fraction = share.count / total;
       piece.style.flexGrow = String(fraction);
-      piece.title = `${share.words}: ${share.written} (${percent(fraction)})`;
+      piece.title = button.title = `Show a replay of an episode that ended so: ${share.words}`;
+      button.setAttribute(
+        "aria-label",
+        `${share.words}: ${share.written}, ${percent(fraction)}; show a replay`,
+      );
       label.textContent = fraction >= 0.12 ? percent(fraction) : "";
       count.textContent = share.written;
       portion.textContent = percent(fraction);
