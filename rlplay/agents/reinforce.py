@@ -137,10 +137,13 @@ class Reinforce(TorchAgent):
         with torch.no_grad(), self._autocast():
             output = self.network(self._to_device(observations)).float().cpu()
         logits = output[:, :-1]
-        if not training:
-            return logits.argmax(dim=1).numpy()
-        chances = torch.softmax(logits, dim=1)
-        return torch.multinomial(chances, 1, generator=self.generator)[:, 0].numpy()
+        if training:
+            chances = torch.softmax(logits, dim=1)
+            chosen = torch.multinomial(chances, 1, generator=self.generator)[:, 0]
+        else:
+            chosen = logits.argmax(dim=1)
+        actions: Actions = chosen.numpy()
+        return actions
 
     def store_transition(
         self,

@@ -8,7 +8,7 @@ discrete observation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import gymnasium
 import numpy as np
@@ -89,7 +89,7 @@ class TabularAgent(Agent):
         generator: The agent's own generator, for exploring and for ties.
     """
 
-    Hyperparameters = TableHyperparameters
+    Hyperparameters: ClassVar[type[Hyperparameters]] = TableHyperparameters
 
     def __init__(
         self,
@@ -114,10 +114,11 @@ class TabularAgent(Agent):
     def select_action(self, observations: Observations, training: bool = True) -> Actions:
         """Choose the best action of each state's row, ties at random; sometimes any."""
         states = observations.argmax(axis=1)
-        if not training:
-            return self.q[states].argmax(axis=1)
         count = len(states)
         values = self.q[states]
+        greedy: Actions = values.argmax(axis=1)
+        if not training:
+            return greedy
         tied = values == values.max(axis=1, keepdims=True)
         best = np.where(tied, self.generator.random(values.shape), -1.0).argmax(axis=1)
         explores = self.generator.random(count) < self.epsilon

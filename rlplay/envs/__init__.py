@@ -189,7 +189,7 @@ def get_env_spec(name: str) -> EnvSpec:
     Raises:
         UnknownEnvironment: When nobody registered that name.
     """
-    if isinstance(name, str) and name.startswith(PREFIX) and name not in ENV_REGISTRY:
+    if str(name).startswith(PREFIX) and name not in ENV_REGISTRY:
         env = gymnasium_class(name)
         ENV_REGISTRY[name] = EnvSpec(
             name=name,

@@ -74,6 +74,8 @@ class BanditEnv(BaseEnvironment):
     """
 
     config_model = BanditConfig
+    config: BanditConfig
+    _means: NDArray[np.float64]
     reward_model = NoOptions
     ending_names = ("truncated",)
 

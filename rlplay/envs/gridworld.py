@@ -183,6 +183,8 @@ class GridworldEnv(BaseEnvironment):
 
     config_model = GridworldConfig
     reward_model = GridworldRewards
+    config: GridworldConfig
+    rewards: GridworldRewards
     event_names = tuple(_EVENTS.values())
     ending_names = ("goal", "treasure", "pit", "truncated")
 

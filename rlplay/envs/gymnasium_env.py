@@ -61,6 +61,7 @@ class GymnasiumEnv(BaseEnvironment):
     """
 
     config_model = GymnasiumConfig
+    config: GymnasiumConfig
     gymnasium_name: ClassVar[str] = ""
 
     def __init__(
@@ -79,13 +80,14 @@ class GymnasiumEnv(BaseEnvironment):
                 "(Discrete). Wrap it into an environment of your own that offers a choice."
             )
         self._first_action = int(self.inner.action_space.start)
-        self.action_space = spaces.Discrete(int(self.inner.action_space.n))
+        self._num_actions = int(self.inner.action_space.n)
+        self.action_space = spaces.Discrete(self._num_actions)
         seen = self.inner.observation_space
         if isinstance(seen, spaces.Discrete):
             self.observation_space: spaces.Box = OneHot(int(seen.n))
         else:
             try:
-                flat = spaces.flatten_space(seen)
+                flat: Any = spaces.flatten_space(seen)
             except NotImplementedError:
                 flat = seen
             if not isinstance(flat, spaces.Box):
@@ -101,16 +103,15 @@ class GymnasiumEnv(BaseEnvironment):
         self._cannot_draw = ""
 
     def _make(self) -> gymnasium.Env[Any, Any]:
-        limit = (
-            {} if self.config.max_steps is None else {"max_episode_steps": self.config.max_steps}
-        )
+        options: dict[str, Any] = dict(self.config.options)
+        if self.config.max_steps is not None:
+            options["max_episode_steps"] = self.config.max_steps
         try:
             return gymnasium.make(
                 self.gymnasium_name,
                 render_mode="rgb_array",
                 disable_env_checker=True,
-                **limit,
-                **self.config.options,
+                **options,
             )
         except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
             raise ConfigError(
@@ -195,7 +196,7 @@ class GymnasiumEnv(BaseEnvironment):
             "channel": False,
             "labels": [f"number {index + 1}" for index in range(size)],
         }
-        actions = [f"action {index}" for index in range(int(self.action_space.n))]
+        actions = [f"action {index}" for index in range(self._num_actions)]
         return {**super().get_metadata(), "observation": [block], "actions": actions}
 
     def close(self) -> None:
