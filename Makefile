@@ -34,13 +34,17 @@ test: $(VENV)/.test-ready
 	RLPLAY_CI=1 RLPLAY_MODELS="$(CURDIR)/build/notebook-models" $(BIN)/python -m pytest --nbval-lax notebooks
 	@if chromium=$$($(BIN)/python tests/browser/chromium.py); then \
 	  echo "Browser tests with $$chromium"; \
-	  $(BIN)/python -m pytest tests/browser; \
+	  $(BIN)/python -m pytest tests/browser || { \
+	    echo "BROWSER TESTS FAILED ONCE; those that failed run again, by themselves:"; \
+	    $(BIN)/python -m pytest tests/browser --last-failed --last-failed-no-failures none; \
+	  }; \
 	else \
 	  echo "BROWSER TESTS NOT RUN: no Chromium found. Install Chromium or Chrome, or set RLPLAY_CHROMIUM to its path."; \
 	fi
 
 test-long: $(VENV)/.test-ready
 	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest -m long tests/browser
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -520,15 +520,20 @@ def test_ctrl_c_ends_cleanly_and_saves(models_folder, number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever started these tests in the background may have had SIGINT ignored.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
-    run = models_folder / "snake" / "long-1"
-    deadline = time.monotonic() + 120
-    while not (run / "metrics.jsonl").is_file():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
+    try:
+        run = models_folder / "snake" / "long-1"
+        deadline = time.monotonic() + 120
+        while not (run / "metrics.jsonl").is_file():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert errors == ""
     assert process.returncode == 130
     assert output == f"Stopped, and saved: {run}\nTo go on: rlplay train --resume long-1\n"

@@ -61,6 +61,7 @@ def test_a_person_trains_two_agents(window: Window, lab: Lab) -> None:
     field(window, "Algorithm").select_option("PPO")
     window.page.get_by_text("steps", exact=True).first.wait_for()
     window.page.locator(".rlplay-train-form select").nth(2).select_option("seconds")
+    until(window, "() => document.querySelectorAll('.rlplay-train-form input')[1].value === '60'")
     field(window, "Train for").fill("2")
     field(window, "Train for").press("Enter")
     window.page.locator(".rlplay-more button").filter(has_text="Start another").click()

@@ -124,7 +124,9 @@ def test_a_person_plays_and_watches(window: Window, lab: Lab) -> None:
     # A sample run plays, faster and faster, and what it played opens as a replay.
     page.locator(".rlplay-watching select").wait_for(state="hidden")
     choose(window, "Training")
-    page.locator(".rlplay-watching select").select_option(index=1)
+    runs = page.locator(".rlplay-watching select")
+    sample = runs.locator("option", has_text="sample: good,")
+    runs.select_option(value=sample.get_attribute("value"))
     says(window, "sample: good at", seconds=60)
     page.locator(".rlplay-watching .widget-slider [role=slider]:visible").last.press("End")
     rows = ".rlplay-watching [role=grid]"
