@@ -179,7 +179,7 @@ class Agent(abc.ABC):
             WeightsMismatch: When they are of another network; the own weights are as they were.
         """
 
-    @classmethod
+    @classmethod  # noqa: B027 - an algorithm without needs of its own fits every world
     def check_fit(
         cls,
         config: RunConfig,
