@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -60,11 +61,8 @@ def plan(
     env = create_env("gridworld", {"step": step, **rewards}, map=map, slip=slip)
     assert isinstance(env, GridworldEnv)
     model = env.get_model()
-    last = None
-    for last in value_iteration(model, gamma, tolerance=1e-10, max_sweeps=5_000):
-        pass
-    assert last is not None
-    return model, last
+    sweeps = value_iteration(model, gamma, tolerance=1e-10, max_sweeps=5_000)
+    return model, deque(sweeps, maxlen=1).pop()
 
 
 # What the student writes -----------------------------------------------------------------------

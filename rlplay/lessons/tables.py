@@ -316,7 +316,7 @@ class _Course(NumberedWorld):
 
     def step(self, action: Any) -> tuple[int, float, bool]:
         need(
-            isinstance(action, int | np.integer) and 0 <= action < self.num_actions,
+            isinstance(action, int | np.integer) and action in range(self.num_actions),
             "world.step takes the number of an action, 0 to 3: action = choose(table[state]).",
         )
         need(

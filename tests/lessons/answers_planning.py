@@ -85,7 +85,6 @@ def changes_its_input(outcomes, values, gamma):
 
 def open_answer(*_):
     """What the student's notebook holds before anything is written."""
-    ...
 
 
 RIGHT: dict[str, list[Any]] = {

@@ -158,7 +158,6 @@ def row_as_action(world, choose, episodes, alpha, gamma):
 
 def open_answer(*_):
     """What the student's notebook holds before anything is written."""
-    ...
 
 
 RIGHT: dict[str, list[Any]] = {
