@@ -22,7 +22,7 @@ from rlplay.agents import register_agent
 from rlplay.agents.base import Actions, Flags, Hyperparameters, Observations, Rewards
 from rlplay.agents.tabular import PRESETS, TabularAgent
 from rlplay.config import RunConfig
-from rlplay.envs import create_env
+from rlplay.envs import create_env, get_env_spec
 from rlplay.envs.gridworld import TransitionModel
 from rlplay.errors import ConfigError, ContractError
 
@@ -174,16 +174,25 @@ class _Planner(TabularAgent):
     ) -> None:
         """Ask the world for its rules."""
         super().__init__(config, observation_space, action_space)
-        env = create_env(config.env_name, config.reward_config, **config.env_config)
-        get_model = getattr(env, "get_model", None)
-        if get_model is None:
+        env: Any = create_env(config.env_name, config.reward_config, **config.env_config)
+        self.model: TransitionModel = env.get_model()
+        self.values = np.zeros(len(self.q))
+        self._due = 1
+
+    @classmethod
+    def check_fit(
+        cls,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Refuse a world that does not tell its rules."""
+        super().check_fit(config, observation_space, action_space)
+        if not hasattr(get_env_spec(config.env_name).env, "get_model"):
             raise ContractError(
                 f"{config.algo!r} plans with the rules of the world, and {config.env_name!r} has "
                 "no get_model that tells them. Choose gridworld, or an algorithm that learns."
             )
-        self.model: TransitionModel = get_model()
-        self.values = np.zeros(len(self.q))
-        self._due = 1
 
     @property
     def epsilon(self) -> float:

@@ -169,6 +169,16 @@ class TabularAgent(Agent):
         self.q = table.copy()
 
     @classmethod
+    def check_fit(
+        cls,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Refuse a world without numbered states."""
+        table_shape(config, observation_space, action_space)
+
+    @classmethod
     def describe_weights(
         cls,
         config: RunConfig,
