@@ -43,9 +43,7 @@ class TwoWays(anywidget.AnyWidget):
                 "name": _NAMES.get(run.algo, run.algo),
                 # To a hundredth of a millionth: equal actions stay equal, the message small.
                 "tables": np.round(run.tables, 8).tolist(),
-                "smooth": smooth(run.returns, np.ones(len(run.returns)), _WINDOW)
-                .round(2)
-                .tolist(),
+                "smooth": smooth(run.returns, np.ones(len(run.returns)), _WINDOW).round(2).tolist(),
             }
             for run in (first, second)
         ]
