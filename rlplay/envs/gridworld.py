@@ -169,6 +169,22 @@ class TransitionModel(NamedTuple):
     start: int
     cells: tuple[tuple[int, int], ...]
 
+    def outcomes(self, state: int, action: int) -> list[tuple[float, int, float]]:
+        """List what can happen: (probability, next state, reward) each.
+
+        Args:
+            state: Where the agent is.
+            action: What it tries.
+
+        Returns:
+            The outcomes; none where the episode has ended.
+        """
+        chances = self.probabilities[state, action]
+        return [
+            (float(chances[after]), int(after), float(self.rewards[state, action, after]))
+            for after in np.flatnonzero(chances)
+        ]
+
 
 class GridworldEnv(BaseEnvironment):
     """Walk over a small map; every cell is a state.

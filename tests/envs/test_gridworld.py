@@ -64,6 +64,18 @@ def test_the_model_says_what_steps_do(name):
             np.testing.assert_allclose(expected, paid, atol=1e-12)
 
 
+def test_the_outcomes_of_an_action_are_those_of_the_model():
+    env = rlplay.create_env("gridworld", {"step": -0.5}, map="cliff", slip=0.2)
+    model = env.get_model()
+    outcomes = model.outcomes(model.start, 1)
+    assert outcomes == [
+        (pytest.approx(0.1), model.cells.index((0, 2)), -0.5),
+        (pytest.approx(0.9), model.start, pytest.approx((0.8 * -100.5 + 0.1 * -0.5) / 0.9)),
+    ]
+    assert all(type(part) in (int, float) for outcome in outcomes for part in outcome)
+    assert model.outcomes(int(model.terminal.argmax()), 0) == []
+
+
 def test_the_values_of_russell_and_norvig():
     env = rlplay.create_env("gridworld", {"step": -0.04}, map="classic", slip=0.2)
     *_, last = value_iteration(env.get_model(), 1.0)
