@@ -160,12 +160,13 @@ class ScoreChart:
 
     Args:
         on_need: Called, in a thread of the kernel, when a view needs the whole history.
+        metric: What is drawn at first.
     """
 
     title = "The curve"
 
-    def __init__(self, on_need: Callable[[], None]) -> None:
-        self.widget = ChartWidget()
+    def __init__(self, on_need: Callable[[], None], metric: str = "score") -> None:
+        self.widget = ChartWidget(metric=metric, metrics=metrics_of((metric,)))
         self.widget.on_msg(self._receive)
         self.widget.observe(self._need, names="metric")
         self._on_need = on_need
@@ -217,7 +218,7 @@ class ScoreChart:
                 continue
             reset, columns, _ = taken
             if session is shown:
-                assign(self.widget, metrics=metrics_of(columns))
+                assign(self.widget, metrics=metrics_of((*columns, metric)))
             rows = {"steps": "steps", "elapsed": "elapsed", "episodes": "episodes", "value": metric}
             if session is shown and metric in _DRAWN_WITH:
                 row, column = _DRAWN_WITH[metric]
