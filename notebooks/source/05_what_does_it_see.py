@@ -187,8 +187,11 @@ check("food_ahead", food_ahead)
 def count_parameters(inputs, hidden, outputs):
     """Count all weights and biases of a network of dense layers."""
     ### BEGIN SOLUTION
-    sizes = [inputs, *hidden, outputs]
-    return sum((n + 1) * m for n, m in zip(sizes, sizes[1:], strict=False))
+    total = 0
+    for units in [*hidden, outputs]:
+        total += (inputs + 1) * units
+        inputs = units
+    return total
     ### END SOLUTION
 
 

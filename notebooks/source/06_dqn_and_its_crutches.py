@@ -197,7 +197,6 @@ check("epsilon_schedule", epsilon_at)
 # Look at the code that ran all the time: `rlplay/agents/dqn.py` is one file, and the method `_targets` is the equation above.
 
 # %%
-# NBVAL_CHECK_OUTPUT
 import inspect
 
 from rlplay.agents.dqn import DQN
