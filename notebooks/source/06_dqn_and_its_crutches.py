@@ -75,8 +75,8 @@ if panel.session is None:
     panel.set_speed(None)
     panel.start()
 session = panel.session
-while session.snapshot().total_steps < 60_000 and not session.has_ended(0.5):
-    if session.snapshot().elapsed > patience:
+for _ in range(2 * patience):  # a look every half second
+    if session.has_ended(0.5) or session.snapshot().total_steps > 60_000:
         break
 session.update_hyperparams(use_target_network=False)
 
