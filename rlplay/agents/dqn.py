@@ -37,6 +37,7 @@ from rlplay.agents import register_agent
 from rlplay.agents.base import Actions, Flags, Hyperparameters, Observations, Rewards, TorchAgent
 from rlplay.agents.buffers import ReplayBuffer
 from rlplay.agents.networks import build_network
+from rlplay.agents.predictions import ReturnMeter
 from rlplay.agents.schedules import linear
 from rlplay.config import RunConfig
 from rlplay.device import explain_out_of_memory
@@ -297,6 +298,7 @@ class DQN(TorchAgent):
                 "replay_memory_mb, or play fewer boards."
             )
         self._explorer = np.random.default_rng(split_seed(config.seed).agent)
+        self._meter = ReturnMeter(self.num_envs)
         self._moves = 0
         self._updates = 0
         self._due = 0
@@ -339,6 +341,9 @@ class DQN(TorchAgent):
             random = self._explorer.random(len(actions)) < self.epsilon
             anything = self._explorer.integers(0, self.num_actions, len(actions))
             actions = np.where(random, anything, actions)
+            if self._meter.opens.any():
+                chosen = self._to_device(actions)[:, None]
+                self._meter.predict(q_values.gather(1, chosen)[:, 0].cpu().numpy())
         return actions
 
     def store_transition(
@@ -352,6 +357,7 @@ class DQN(TorchAgent):
     ) -> None:
         """Put one vector step into the replay buffer."""
         self.replay.append(observations, actions, rewards, next_observations, terminated, truncated)
+        self._meter.measure(rewards, self.hyperparams.discount, terminated, truncated)
         self.steps += self.num_envs
         self._moves += 1
         options = self.hyperparams
@@ -438,6 +444,7 @@ class DQN(TorchAgent):
             "epsilon": self.epsilon,
             "gradient_norm": gradient_norm,
             "learning_rate": rate,
+            **self._meter.metrics(),
         }
 
     # Looking inside and files ------------------------------------------------------------------
@@ -475,6 +482,7 @@ class DQN(TorchAgent):
             "explorer": self._explorer.bit_generator.state,
             "hyperparams": self.hyperparams.model_dump(),
             "steps": self.steps,
+            "meter": self._meter.state_dict(),
             "moves": self._moves,
             "updates": self._updates,
             "due": self._due,
@@ -488,6 +496,8 @@ class DQN(TorchAgent):
         self.replay.load_state_dict(state["replay"])
         self._explorer.bit_generator.state = state["explorer"]
         self.hyperparams = self.Hyperparameters(**state["hyperparams"])
+        if "meter" in state:  # older checkpoints have none
+            self._meter.load_state_dict(state["meter"])
         self.steps = int(state["steps"])
         self._moves = int(state["moves"])
         self._updates = int(state["updates"])

@@ -84,3 +84,10 @@ def test_a_lesson_from_a_file(painter, tmp_path) -> None:
 def test_what_is_no_lesson_says_why(lesson, reason) -> None:
     with pytest.raises(ConfigError, match=reason):
         load_lesson(lesson)
+
+
+def test_a_lesson_says_what_the_chart_shows_at_first(painter) -> None:
+    panel = Playground(lesson={"curve": "predicted_return"})
+    painter.tick()
+    assert panel.curve.widget.metric == "predicted_return"
+    assert Playground(lesson={}).curve.widget.metric == "score"
