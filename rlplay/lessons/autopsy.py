@@ -20,11 +20,12 @@ __all__ = [
     "CHALLENGE",
     "CHALLENGE_SEED",
     "GOAL",
+    "find_way",
     "follow_cycle",
     "last_way_out",
     "load_case",
     "play_policy",
-    "survives",
+    "towards_the_apple",
 ]
 
 #: Episodes to look into: the sample run, and the replay within.
@@ -37,7 +38,8 @@ CASES: Final = {
 _ACTIONS: Final = (0, 1, 2)
 #: Whoever is saved lives on for so many steps after the moment of the old death.
 BEYOND: Final = 20
-#: The challenge: the board, the seed of the episode, and the score to beat.
+#: The challenge: the board, the seed of the episode, and the score to beat, which is what
+#: `towards_the_apple` reaches there.
 CHALLENGE: Final = get_default_config("ppo", "snake").replace(env_config={"grid_size": 6})
 CHALLENGE_SEED: Final = 2024
 GOAL: Final = 13
@@ -61,25 +63,32 @@ def load_case(name: str) -> Replay:
         return Replay.from_dict(json.loads(archive.read(f"replays/{replay}.json")))
 
 
-def survives(env: BaseEnvironment, steps: int) -> bool:
-    """Tell whether some actions keep an episode alive for so many steps, or win it.
+def find_way(env: BaseEnvironment, steps: int) -> tuple[int, ...] | None:
+    """Find actions that keep an episode alive for so many steps, or win it.
 
-    It tries them all in turn, depth first, and goes back where none is left. The environment is
+    It tries all actions in turn, depth first, and goes back where none is left. The environment is
     left anywhere.
 
     Args:
         env: The environment, such as `Frames.fork` gives; it must know `get_state`.
         steps: How many steps.
+
+    Returns:
+        The actions; None where every way ends too early.
     """
     if steps <= 0:
-        return True
+        return ()
     saved = env.get_state()
     for action in _ACTIONS:
         env.set_state(saved)
         _, _, terminated, truncated, info = env.step(action)
-        if info.get("won") or (not (terminated or truncated) and survives(env, steps - 1)):
-            return True
-    return False
+        if info.get("won"):
+            return (action,)
+        if not (terminated or truncated):
+            way = find_way(env, steps - 1)
+            if way is not None:
+                return (action, *way)
+    return None
 
 
 def last_way_out(replay: Replay) -> int:
@@ -89,19 +98,31 @@ def last_way_out(replay: Replay) -> int:
         replay: An episode that ended in a death.
 
     Returns:
-        How many steps the two lives have in common.
+        How many steps the two lives have in common; -1 where nothing would have helped.
     """
     frames = replay.frames()
     for step in reversed(range(replay.length)):
-        for action in _ACTIONS:
-            if action == replay.actions[step]:
-                continue
-            env = frames.fork(step)
-            _, _, terminated, truncated, info = env.step(action)
-            alive = not (terminated or truncated)
-            if info["won"] or (alive and survives(env, replay.length + BEYOND - step - 1)):
-                return step
+        if find_way(frames.fork(step), replay.length + BEYOND - step) is not None:
+            return step
     return -1
+
+
+def towards_the_apple(state: dict[str, Any]) -> int:
+    """Go towards the apple where nothing is in the way; a policy that plans nothing."""
+    head, food, body = state["snake_position"][0], state["food_position"], state["snake_position"]
+    best = (state["grid_size"] * 2, 0)
+    for action, (dx, dy) in enumerate(_moves(state)):
+        x, y = head["x"] + dx, head["y"] + dy
+        inside = 0 <= x < state["grid_size"] and 0 <= y < state["grid_size"]
+        if inside and {"x": x, "y": y} not in body[:-1]:
+            best = min(best, (abs(x - food["x"]) + abs(y - food["y"]), action))
+    return best[1]
+
+
+def _moves(state: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """Where straight on, a turn to the right and one to the left lead; y grows downwards."""
+    dx, dy = state["direction"]
+    return (dx, dy), (-dy, dx), (dy, -dx)
 
 
 def play_policy(
@@ -275,9 +296,11 @@ def follow_cycle(
     Returns:
         A policy, as `play_policy` takes it.
     """
-    ahead = {
-        (x, y): tuple(next_cell(x, y, size)) for x in range(size) for y in range(size)
-    }
+    ahead: dict[tuple[int, int], tuple[int, int]] = {}
+    for y in range(size):
+        for x in range(size):
+            to_x, to_y = next_cell(x, y, size)
+            ahead[x, y] = to_x, to_y
     behind = {to: cell for cell, to in ahead.items()}
     way = ahead
 
@@ -288,9 +311,7 @@ def follow_cycle(
         dx, dy = state["direction"]
         if state["steps"] == 0:
             way = behind if ahead[x, y] == (x - dx, y - dy) else ahead
-        to = way[x, y]
-        # Right of (dx, dy) is (-dy, dx), since y grows downwards.
-        steps = [(x + dx, y + dy), (x - dy, y + dx), (x + dy, y - dx)]
-        return steps.index(to)  # type: ignore[arg-type]
+        to_x, to_y = way[x, y]
+        return _moves(state).index((to_x - x, to_y - y))
 
     return policy

@@ -48,7 +48,7 @@ class RecordedSeeds:
     """The runs of one learner.
 
     Attributes:
-        name: One of `LEARNERS`.
+        name: One of `LEARNERS`, or the name of a part of its runs.
         about: What it is.
         seeds: (S,) seed of each run.
         steps: (P,) where the curves have their points.
@@ -62,6 +62,18 @@ class RecordedSeeds:
     steps: npt.NDArray[np.float64]
     curves: npt.NDArray[np.float64]
     scores: npt.NDArray[np.float64]
+
+    def part(self, start: int, stop: int, name: str | None = None) -> RecordedSeeds:
+        """Take some of the runs, by their places from 0, under a name of their own."""
+        taken = slice(start, stop)
+        return RecordedSeeds(
+            name or self.name,
+            self.about,
+            self.seeds[taken],
+            self.steps,
+            self.curves[taken],
+            self.scores[taken],
+        )
 
 
 def load_seeds(name: str) -> RecordedSeeds:

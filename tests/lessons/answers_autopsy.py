@@ -5,9 +5,11 @@ from rlplay.lessons.autopsy import (
     BEYOND,
     CHALLENGE,
     CHALLENGE_SEED,
+    find_way,
     follow_cycle,
     load_case,
     play_policy,
+    towards_the_apple,
 )
 from rlplay.storage import Replay
 
@@ -42,33 +44,13 @@ def always(word):
     return how_it_ended
 
 
-def grow(replay, step, first, steps):
-    """Go on from a step of a replay with an action, and then with any that keep it alive."""
-    config = get_default_config("ppo", "snake").replace(
-        env_config=replay.env_config, reward_config=replay.reward_config
-    )
-    actions = (*replay.actions[:step], first)
-
-    def search(actions):
-        made = Replay.record(config, replay.episode_seed, actions)
-        if made.ending != "unfinished":
-            return None
-        if made.length >= steps:
-            return made
-        return next((found for a in range(3) if (found := search((*actions, a)))), None)
-
-    return search(actions)
-
-
 def rescue(back, extra=0):
     """The patient, saved so many steps before its death."""
     patient = load_case("patient")
     step = patient.length - back
-    steps = patient.length + BEYOND + extra
-    lives = (
-        grow(patient, step, action, steps) for action in range(3) if action != patient.actions[step]
-    )
-    return next(life for life in lives if life)
+    way = find_way(patient.frames().fork(step), back + BEYOND + extra)
+    config = get_default_config("ppo", "snake").replace(env_config=patient.env_config)
+    return Replay.record(config, patient.episode_seed, patient.actions[:step] + way)
 
 
 def with_seed(replay, seed):
@@ -103,19 +85,6 @@ def around(x, y, size):
     if y == size - 1 and x > 0:
         return x - 1, y
     return x, y - 1
-
-
-def chase(state):
-    """Go to the food where nothing is in the way."""
-    head, food, body = state["snake_position"][0], state["food_position"], state["snake_position"]
-    dx, dy = state["direction"]
-    best = (10_000, 0)
-    for action, (sx, sy) in enumerate([(dx, dy), (-dy, dx), (dy, -dx)]):
-        x, y = head["x"] + sx, head["y"] + sy
-        free = 0 <= x < state["grid_size"] and 0 <= y < state["grid_size"]
-        if free and {"x": x, "y": y} not in body[:-1]:
-            best = min(best, (abs(x - food["x"]) + abs(y - food["y"]), action))
-    return best[1]
 
 
 PATIENT = load_case("patient")
@@ -165,8 +134,9 @@ WRONG = {
         ([(0, 0), (1, 0)], "Give the function itself"),
     ],
     "beat_the_score": [
-        (play_policy(chase, CHALLENGE, 7), "That is the episode of seed 7"),
+        (play_policy(towards_the_apple, CHALLENGE, 7), "That is the episode of seed 7"),
         (play_policy(follow_cycle(next_cell, 4), SMALL, CHALLENGE_SEED), "another board"),
+        (play_policy(towards_the_apple, CHALLENGE, CHALLENGE_SEED), "It eats 13 apples; more than"),
         (Replay.record(CHALLENGE, CHALLENGE_SEED, [0]), "apples; more than"),
         (WON.model_copy(update={"score": 99.0}), "does not verify"),
         (99, "Give a replay"),

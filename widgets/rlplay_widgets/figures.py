@@ -60,7 +60,7 @@ def lines_of_seeds(
 
     Args:
         name: In the legend.
-        look: Colour and dashes, from 1.
+        look: Colour and dashes, from 1; of single seeds, those of the first.
         x: (P,) steps, ascending.
         curves: (S, P) a curve for each seed.
         single: Draw each seed by itself; otherwise their interquartile mean in its bootstrap
@@ -72,7 +72,7 @@ def lines_of_seeds(
     if band is None:
         count = len(rows)
         return [
-            Line(name if count == 1 else f"{name}, {i + 1} of {count}", look, across, row)
+            Line(name if count == 1 else f"{name}, run {i + 1}", look + i, across, row)
             for i, row in enumerate(rows)
         ]
     title = f"{name}, {len(rows)} seeds"
