@@ -67,6 +67,15 @@ class EnvSpec:
         words = re.findall(r"[A-Za-z0-9]+", self.name)
         return f"rlplay/{''.join(word[0].upper() + word[1:] for word in words)}-v{self.version}"
 
+    def board_options(self) -> set[str]:
+        """Name the options that are rules of the world, not a way to see it: those grouped so."""
+        return {
+            name
+            for name, option in self.config_model.model_fields.items()
+            if isinstance(option.json_schema_extra, dict)
+            and option.json_schema_extra.get("group") == "board"
+        }
+
 
 ENV_REGISTRY: dict[str, EnvSpec] = {}
 
