@@ -180,6 +180,24 @@ class Agent(abc.ABC):
         """
 
     @classmethod
+    def check_fit(
+        cls,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Refuse a world that the algorithm cannot learn; see `rlplay.agents.explain_misfit`.
+
+        Args:
+            config: The run's config.
+            observation_space: Space of one environment's observation.
+            action_space: Space of one environment's action.
+
+        Raises:
+            ContractError: Says what the algorithm needs and what the world has.
+        """
+
+    @classmethod
     def describe_weights(
         cls,
         config: RunConfig,
@@ -315,6 +333,16 @@ class TorchAgent(Agent):
             num_actions: Actions of the environment.
         """
         return sum(cls.describe_outputs(config, num_actions).values())
+
+    @classmethod
+    def check_fit(
+        cls,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Refuse observations that are no flat vector."""
+        network_sizes(config, observation_space, action_space)
 
     @classmethod
     def describe_weights(

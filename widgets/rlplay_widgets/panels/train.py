@@ -48,6 +48,7 @@ class TrainPanel:
         self._drawn: tuple[int, float | None] | None = None
         self._learner: tuple[str, ...] | None = None
         self._next = float("-inf")
+        self._written = ""  # what the painter wrote into the budget's field
         self.algorithm = ipw.Dropdown(
             options=[(spec.title, name) for name, spec in sorted(AGENT_REGISTRY.items())],
             value=desk.draft.get("algo"),
@@ -102,6 +103,8 @@ class TrainPanel:
         self._desk.set("name", change["new"])
 
     def _choose_budget(self, change: dict[str, Any]) -> None:
+        if change["new"] == self._written:
+            return  # the painter's own, which may come after what a person typed meanwhile
         try:
             if self.unit.value == "seconds":
                 self._desk.seconds = parse_seconds(change["new"])
@@ -143,7 +146,8 @@ class TrainPanel:
         assign(self.name, value=str(draft.get("name")), disabled=draft.is_locked("name"))
         assign(self.unit, value="steps" if seconds is None else "seconds")
         locked = draft.is_locked("total_steps")
-        assign(self.budget, value=self._written_budget(), disabled=locked, tooltip=self._hint())
+        self._written = self._budget_as_text()
+        assign(self.budget, value=self._written, disabled=locked, tooltip=self._hint())
         assign(self.unit, disabled=locked)
         reason = draft.problems.get(("total_steps",)) or draft.problems.get(("name",))
         about = (
@@ -157,7 +161,7 @@ class TrainPanel:
             return "Steps of the environment, on all boards; such as 60 000 000 or 60 M"
         return "Seconds of training, pauses not counted; such as 90 or 1:30"
 
-    def _written_budget(self) -> str:
+    def _budget_as_text(self) -> str:
         """The budget as it stands in its field."""
         seconds = self._desk.seconds
         if seconds is not None:
