@@ -1,0 +1,1 @@
+"""What single lessons show beside the Playground, and the presets of the Playground for lessons."""
