@@ -125,5 +125,11 @@ def list_algorithms() -> list[str]:
     return sorted(AGENT_REGISTRY)
 
 
-from rlplay.agents import dqn as _dqn  # noqa: E402, F401  (registers itself)
+# Each registers itself.
+from rlplay.agents import dqn as _dqn  # noqa: E402, F401
+from rlplay.agents import monte_carlo as _monte_carlo  # noqa: E402, F401
+from rlplay.agents import planning as _planning  # noqa: E402, F401
 from rlplay.agents import ppo as _ppo  # noqa: E402, F401
+from rlplay.agents import q_learning as _q_learning  # noqa: E402, F401
+from rlplay.agents import reinforce as _reinforce  # noqa: E402, F401
+from rlplay.agents import sarsa as _sarsa  # noqa: E402, F401
