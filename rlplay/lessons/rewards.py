@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -260,8 +261,7 @@ def _check_telescoped(answer: Callable[[list[float], float], Any]) -> Iterator[N
                     first - gamma**steps * last
                 ),
                 "That adds up F without discounting it: the F of step t counts gamma ** t.": sum(
-                    gamma * after - before
-                    for before, after in zip(potentials, potentials[1:], strict=False)
+                    gamma * after - before for before, after in itertools.pairwise(potentials)
                 ),
             },
             what=f"For potentials {potentials} and gamma {gamma}, the result",

@@ -41,7 +41,7 @@ def advantages_by_powers(rewards, values, gamma):
 
 
 def gae(rewards, values, last_value, gamma, lam):
-    following = values[1:] + [last_value]
+    following = [*values[1:], last_value]
     advantages, advantage = [0.0] * len(rewards), 0.0
     for t in reversed(range(len(rewards))):
         delta = rewards[t] + gamma * following[t] - values[t]
@@ -54,7 +54,7 @@ def gae_with(delta_gamma=None, keep=lambda gamma, lam: gamma * lam, last=None):
     """GAE with a mistake in one of its parts."""
 
     def answer(rewards, values, last_value, gamma, lam):
-        following = values[1:] + [last_value if last is None else last]
+        following = [*values[1:], last_value if last is None else last]
         advantages, advantage = [], 0.0
         for reward, after, value in zip(rewards[::-1], following[::-1], values[::-1], strict=True):
             delta = reward + (gamma if delta_gamma is None else delta_gamma) * after - value

@@ -1,0 +1,1 @@
+"""What single lessons show beside the Playground, a module for each lesson."""
