@@ -60,6 +60,15 @@ def trained(run_config: RunConfig) -> TrainingLoop:
     return loop
 
 
+def assert_same_bytes(*loops: TrainingLoop) -> None:
+    """Two trainings have come to the same state, byte for byte."""
+    one, other = (pack(loop.state_dict()) for loop in loops)
+    assert one.plain == other.plain
+    assert one.names == other.names
+    for name, array in one.arrays.items():
+        assert array.tobytes() == other.arrays[name].tobytes()
+
+
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])
 def test_solves_the_identity_world(algo, small_network):
     loop = trained(config(algo, "identity", small_network))
@@ -182,11 +191,7 @@ def test_who_asks_for_explanations_changes_nothing_of_the_training(algo, small_n
         ):
             assert parameter.grad is gradient
             assert gradient is None or torch.equal(gradient, copy_)
-    one, other = (pack(loop.state_dict()) for loop in (quiet, asked))
-    assert one.plain == other.plain
-    assert one.names == other.names
-    for name, array in one.arrays.items():
-        assert array.tobytes() == other.arrays[name].tobytes()
+    assert_same_bytes(quiet, asked)
 
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])
@@ -367,8 +372,7 @@ def test_who_watches_the_updates_changes_nothing_of_the_training(threads, small_
     seen, unseen = run(True), run(False)
     assert sum(seen.agent.describe_update()["ratios"]) == 16 * 64
     assert unseen.agent.describe_update() == {}
-    states = [loop.agent.state_dict() for loop in (seen, unseen)]
-    assert pack(states[0]) == pack(states[1])
+    assert_same_bytes(seen, unseen)
 
 
 def test_ppo_uses_every_sample_once_an_epoch(small_network):
