@@ -8,6 +8,7 @@ from rlplay.lessons.policies import pull_two_arms
 from rlplay_widgets import Playground
 from rlplay_widgets.lessons import strip
 from rlplay_widgets.lessons.policies import ClipBand, ClippedObjective
+
 from .conftest import StillSession
 
 DID = {"ratios": [0, 3, 1], "clip": 0.2, "clip_fraction": 0.25, "entropy": 1.0, "kl": 0.01}

@@ -6,6 +6,7 @@ from rlplay.lessons.rewards import walk
 from rlplay_widgets import Playground
 from rlplay_widgets.lessons import strip
 from rlplay_widgets.lessons.rewards import PaidAndScored
+
 from .conftest import StillSession
 
 
