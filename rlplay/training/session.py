@@ -557,6 +557,7 @@ class TrainingSession:
             self._state = intent
             self.monitor.reset_history()
             self.monitor.forget_weights()
+            self.monitor.forget_update()
             self.monitor.publish(**_blank(here, run_id, intent))
             self._thread = threading.Thread(
                 target=trainer.main, name=f"rlplay-trainer-{run_id}", daemon=True
@@ -689,6 +690,7 @@ class _Trainer:
         self._changed: collections.deque[dict[str, Any]] = collections.deque(maxlen=_SHOWN_CHANGES)
         self._weights_at = -1  # items of the loop when the weights were published last
         self._weights_published = float("-inf")
+        self._update: dict[str, Any] = {}  # what was published last of the updates
         self._best: float | None = None
         self._endings: dict[str, int] = {}
         self._learner: dict[str, float] = {}
@@ -938,6 +940,7 @@ class _Trainer:
                 self._hear_saver()
                 self._publish(now)
                 self._offer_weights()
+                self._offer_update()
                 if self._moves_per_second is not None or now - progressed >= _PROGRESS_EVERY:
                     self._tell_progress()
                     progressed = now
@@ -1180,6 +1183,15 @@ class _Trainer:
         copies = {name: _copied(value) for name, value in self._loop.agent.get_weights().items()}
         self._monitor.publish_weights(self._loop.total_steps, self._loop.episodes, copies)
         self._weights_at, self._weights_published = self._loop.items, time.monotonic()
+
+    def _offer_update(self) -> None:
+        """Publish what the newest update did, while somebody asks."""
+        agent = self._loop.agent
+        agent.is_watched = self._monitor.update_wanted()
+        details = agent.describe_update() if agent.is_watched else {}
+        if details and details is not self._update:
+            self._monitor.publish_update(self._loop.total_steps, details)
+            self._update = details
 
     def _speed(self, now: float, total_steps: int) -> float:
         """Environment steps a second over the last seconds; 0 while nothing moves."""

@@ -19,7 +19,15 @@ from rlplay_widgets.desk import LOOKS, look_of
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.theme import count, number, static
 
-__all__ = ["Feed", "ScoreChart", "label_of", "metrics_of", "plot_script", "short_name"]
+__all__ = [
+    "Feed",
+    "ScoreChart",
+    "changes_of",
+    "label_of",
+    "metrics_of",
+    "plot_script",
+    "short_name",
+]
 
 #: Seconds between two messages, at the fastest.
 _EVERY = 0.25
@@ -200,7 +208,7 @@ class ScoreChart:
                 }
                 for session in drawn
             ],
-            changes=_changes(frame.snapshot),
+            changes=changes_of(frame.snapshot),
         )
         if self._room > 0 or self._needed:
             self._send_points(drawn, frame.session)
@@ -271,7 +279,7 @@ def _table(
     return np.array([columns.get(name, empty) for name in names], dtype=np.float32)
 
 
-def _changes(snapshot: Snapshot) -> list[dict[str, Any]]:
+def changes_of(snapshot: Snapshot) -> list[dict[str, Any]]:
     """What was changed while a session trained, in words."""
     return [
         {
