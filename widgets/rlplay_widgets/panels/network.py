@@ -297,9 +297,9 @@ def _ends(config: RunConfig, env: EnvSpec, agent: AgentSpec) -> _Ends:
     }
     try:
         options = validated(env.config_model, config.env_config, f"Environment {env.name!r}")
-        spaces = env.env.get_spaces(options)
+        spaces = env.get_spaces(options)
         size, num_actions = network_sizes(config, *spaces)
-        metadata = env.env.describe(options)
+        metadata = env.describe(options)
         outputs = _outputs(config, agent, num_actions)
     except Exception as error:
         text = str(error) if isinstance(error, RlplayError) else f"{type(error).__name__}: {error}"
