@@ -64,12 +64,18 @@ class Checker:
     def __init__(self, what: str) -> None:
         self.what = what
         self.kept: dict[str, None] = {}
-        self.problems: dict[str, None] = {}
+        self.problems: dict[str, str] = {}
         self.remarks: dict[str, None] = {}
 
     def promise(self, holds: bool, sentence: str, otherwise: str) -> bool:
-        """Note a promise: the sentence where it holds, otherwise what came instead."""
-        (self.kept if holds else self.problems)[sentence if holds else otherwise] = None
+        """Note a promise: the sentence where it holds, otherwise what came instead.
+
+        What came first is told, however often a promise is broken.
+        """
+        if holds:
+            self.kept[sentence] = None
+        else:
+            self.problems.setdefault(sentence or otherwise, otherwise)
         return holds
 
     def need(self, holds: bool, sentence: str, otherwise: str) -> None:
@@ -79,7 +85,7 @@ class Checker:
             Broken: When it does not hold.
         """
         if not self.promise(holds, sentence, otherwise):
-            self.fail(otherwise)
+            raise Broken
 
     def fail(self, otherwise: str) -> NoReturn:
         """Note what is wrong, without which the rest cannot be checked.
@@ -87,7 +93,7 @@ class Checker:
         Raises:
             Broken: Always.
         """
-        self.problems[otherwise] = None
+        self.problems.setdefault(otherwise, otherwise)
         raise Broken
 
     def remark(self, text: str) -> None:
@@ -116,7 +122,7 @@ class Checker:
     def report(self) -> CheckReport:
         """Give what was found."""
         kept = tuple(sentence for sentence in self.kept if sentence not in self.problems)
-        return CheckReport(self.what, kept, tuple(self.problems), tuple(self.remarks))
+        return CheckReport(self.what, kept, tuple(self.problems.values()), tuple(self.remarks))
 
 
 def explain_failure(error: Exception, function: Callable[..., Any] | type | None = None) -> str:

@@ -37,6 +37,7 @@ __all__ = [
     "OwnParts",
     "RewardSpec",
     "Transition",
+    "blocks_of",
     "list_observations",
     "list_rewards",
     "parts_of",
@@ -115,10 +116,10 @@ class Transition:
     next_facts: Facts
 
     @classmethod
-    def read_only(cls, *values: Any) -> Transition:
+    def read_only(cls, *attributes: Any) -> Transition:
         """Make one of its attributes in their order, so that nobody can write to the arrays."""
-        *arrays, facts, next_facts = values
-        return cls(*map(_locked, arrays), facts, next_facts)
+        made: Any = [v if isinstance(v, Facts) else _locked(v) for v in attributes]
+        return cls(*made)
 
 
 RewardFunction: TypeAlias = Callable[[Transition], Any]
@@ -265,13 +266,12 @@ def _numbers(what: str, values: Any, shape: tuple[int, ...], meaning: str) -> ND
     return array
 
 
-def _checked_name(kind: str, name: Any) -> str:
-    if not isinstance(name, str) or not name.strip() or len(name) > 64:
+def _checked_name(kind: str, name: Any) -> None:
+    if not (isinstance(name, str) and name.strip() and len(name) <= 64):
         raise ConfigError(
             f"{kind} cannot be named {name!r}. Allowed: text of 1 to 64 characters, such as "
             "'my_idea'. Write the name in brackets behind the decorator."
         )
-    return name
 
 
 def _checked_function(kind: str, function: Any) -> None:
@@ -614,6 +614,11 @@ def _find_reward(name: str) -> RewardSpec:
     return REWARD_REGISTRY[name]
 
 
+def blocks_of(env_config: Mapping[str, Any]) -> tuple[ObservationSpec | None, ...]:
+    """Give what is registered by now for the blocks that options name; None where nothing is."""
+    return tuple(map(OBSERVATION_REGISTRY.get, env_config.get(BLOCKS, ())))
+
+
 def parts_of(config: BaseModel, rewards: BaseModel | None = None) -> OwnParts:
     """Look up what options and rewards of an environment name; see `OwnParts`."""
     return OwnParts(getattr(config, BLOCKS, ()), getattr(rewards, FUNCTION, None))
@@ -684,7 +689,7 @@ class OwnBoard(BaseEnvironment):
                 self._facts,
             )
             reward = float(self.parts.reward.pay(transition)[0])
-        return self._seen[0].copy(), reward, terminated, truncated, info
+        return self._seen[0].copy(), float(reward), terminated, truncated, info
 
     def get_facts(self) -> dict[str, Any]:
         """Give the board's facts; see `BaseEnvironment`."""

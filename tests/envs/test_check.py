@@ -179,7 +179,7 @@ class Amnesia(Line):
 MISTAKES = [
     (
         SameObject,
-        "step returned the old observation object again and changed it: what was [0.2 0.0",
+        "the old observation object again and changed it: what was [0.2 0. ] became [0.3",
     ),
     (ArrayReward, "a reward that is an array of shape (1,)"),
     (OldApi, "step gave a tuple of 4"),

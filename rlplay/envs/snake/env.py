@@ -696,7 +696,7 @@ class SnakeVectorEnv(VectorEnvironment):
         if self._parts is None:
             outputs = self._boards.step(actions, True)
             observations, rewards = outputs.observations, outputs.rewards
-            final = outputs.final_observations
+            final: NDArray[np.float32] | None = outputs.final_observations
         else:
             outputs, observations, rewards, final = self._step_with_parts(self._parts, actions)
         infos: dict[str, Any] = outputs.infos.copy()

@@ -23,6 +23,7 @@ from rlplay.agents.networks import (
 )
 from rlplay.config import RunConfig, validated
 from rlplay.envs import EnvSpec, get_env_spec
+from rlplay.envs.own import blocks_of
 from rlplay.errors import ConfigError, NetworkConfigError, RlplayError
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.scene import LIVE, Frame, assign
@@ -206,11 +207,13 @@ class NetworkPanel:
         live = frame.session is not None and frame.snapshot.state in LIVE
         trained = frame.session.config if live else None
         known = tuple(ACTIVATIONS.items())
-        stamp = (self._desk.draft.version, self._version, trained, env, agent, known)
+        blocks = blocks_of(config.env_config)
+        stamp = (self._desk.draft.version, self._version, trained, env, agent, known, blocks)
         if stamp == self._stamp:
             return False
         self._stamp = stamp
-        key = (env, json.dumps(config.env_config), agent, json.dumps(config.hyperparams), known)
+        options = json.dumps(config.env_config), json.dumps(config.hyperparams)
+        key = (env, agent, options, known, blocks)
         if key != self._ends_key:
             self._ends_key = key
             self._find_ends(config, env, agent)

@@ -34,6 +34,11 @@ _COLUMNS = (
 )
 
 
+def _algorithms() -> tuple[tuple[str, str], ...]:
+    """The algorithms that are registered, also a moment ago in a notebook's cell."""
+    return tuple((spec.title, name) for name, spec in sorted(AGENT_REGISTRY.items()))
+
+
 class TrainPanel:
     """The algorithm with its preset, the run's name and budget, and how its episodes ended.
 
@@ -45,12 +50,12 @@ class TrainPanel:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._drawn: tuple[int, float | None] | None = None
+        self._drawn: tuple[Any, ...] | None = None
         self._learner: tuple[str, ...] | None = None
         self._next = float("-inf")
         self._written = ""  # what the painter wrote into the budget's field
         self.algorithm = ipw.Dropdown(
-            options=[(spec.title, name) for name, spec in sorted(AGENT_REGISTRY.items())],
+            options=_algorithms(),
             value=desk.draft.get("algo"),
             description="Algorithm",
             tooltip="Who learns; takes effect with the next start",
@@ -134,11 +139,16 @@ class TrainPanel:
 
     def _paint_form(self) -> None:
         draft, seconds = self._desk.draft, self._desk.seconds
-        now = (draft.version, seconds)
+        algorithms = _algorithms()
+        now = (draft.version, seconds, algorithms)
         if now == self._drawn:
             return
         config, preset = draft.config, draft.preset
         presets = rlplay.list_presets(config.algo, config.env_name)
+        if self.algorithm.options != algorithms:
+            with self.algorithm.hold_sync():
+                self.algorithm.options = algorithms
+                self.algorithm.value = config.algo
         assign(self.algorithm, value=config.algo, disabled=draft.is_locked("algo"))
         options = tuple(presets if preset else [*presets, _OWN])
         assign(self.preset, options=options)
