@@ -459,7 +459,7 @@ def taking_over(config: RunConfig, replay: Replay) -> RunConfig | None:
     if rules := spec.board_options():
         board = {**config.env_config, **{name: board[name] for name in rules}}
     spaces = [
-        spec.env.get_spaces(validated(spec.config_model, options, f"Environment {spec.name!r}"))
+        spec.get_spaces(validated(spec.config_model, options, f"Environment {spec.name!r}"))
         for options in (config.env_config, board)
     ]
     if config.env_name != replay.env_name or spaces[0] != spaces[1]:
