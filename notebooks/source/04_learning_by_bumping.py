@@ -138,6 +138,8 @@ print("start:", state, "at", world.cells[state])
 print("up:   ", world.step(0))
 print("down: ", world.step(2))
 print("right:", world.step(1), "that was the cliff")
+choose = EpsilonGreedy(epsilon=0.2, seed=1)
+print("chosen:", [choose([0.0, 5.0, 1.0, 2.0]) for _ in range(20)])
 
 # %% [markdown]
 # **Exercise 5.** Write the whole algorithm; your functions from above do the work.
