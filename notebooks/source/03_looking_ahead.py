@@ -127,7 +127,7 @@ def value_iteration(rules, gamma):
     values, change = [0.0] * len(rules), 1.0
     while change > 1e-12:
         new = [max(action_value(o, values, gamma) for o in actions) for actions in rules]
-        change = max(abs(a - b) for a, b in zip(new, values))
+        change = max(abs(new[s] - values[s]) for s in range(len(rules)))
         values = new
     return values
     ### END SOLUTION

@@ -12,7 +12,7 @@
 #
 # **Predict:** at first all numbers are 0 and the agent walks at random. Where will the first number appear that is not 0: near the start, or near the goal?
 #
-# **Run** the cell and press **Start**. Each cell has four triangles, one number for each action; the arrows show the best one. With **Moves/s** you can go slowly.
+# **Run** the cell and press **Start**. Below the board you choose what is drawn: the **Q** of each action as four triangles, or the **Policy** as arrows. With **Moves/s** you can go slowly.
 
 # %% picture="04_reroute.png"
 from rlplay.lessons import check
@@ -24,7 +24,7 @@ panel
 # %% [markdown]
 # **Compare:** the numbers appear at the goal, and flow back step by step, as in lesson 3. But here only the cell changes where the agent just was.
 #
-# **Now change the world while it learns.** When the way is found, click on a cell that the way goes through, and give it a reward of −5. The world did not tell the agent. Watch: it walks there a few times, the numbers sink, and then it takes another way. Click again and give the cell 0. Does it come back? Give it time: it must *try* the cell to find out.
+# **Now change the world while it learns.** When the way is found, it leads through the upper gap in the wall. Click on the gap: below the board you can write what the cell *pays on top*. Write −5. Nobody tells the agent. Watch: it walks there a few times, the numbers sink, and then it takes the lower gap. *Put back* takes the −5 away. Does the agent come back? Give it time: it must *try* the cell to find out.
 #
 # ## A step towards a target
 #
@@ -138,6 +138,8 @@ print("start:", state, "at", world.cells[state])
 print("up:   ", world.step(0))
 print("down: ", world.step(2))
 print("right:", world.step(1), "that was the cliff")
+choose = EpsilonGreedy(epsilon=0.2, seed=1)
+print("chosen:", [choose([0.0, 5.0, 1.0, 2.0]) for _ in range(20)])
 
 # %% [markdown]
 # **Exercise 5.** Write the whole algorithm; your functions from above do the work.
