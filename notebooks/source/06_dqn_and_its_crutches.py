@@ -81,9 +81,9 @@ for _ in range(2 * patience):  # a look every half second
 session.update_hyperparams(use_target_network=False)
 
 # %% [markdown]
-# **Compare:** within seconds, the predicted line shoots up and leaves the measured one. The network promises ten times of what comes. The snake itself plays *worse* (the measured line falls), but its promises grow: each one is built on another promise.
+# **Compare:** within seconds, the predicted line shoots up and leaves the measured one: the network promises a hundred times of what comes. The snake itself plays *worse* (the measured line falls), while its promises grow: each one is built on another promise. Later they come down again, because what was promised does not come, but a gap stays.
 #
-# The same happens more quietly with the other crutch. Turn the target network on again, wait until the lines have found each other, and then switch **Use replay** off.
+# Now turn the target network on again. When the lines have become quiet, switch **Use replay** off: the network then learns only from the newest steps. Which of the two lines moves this time?
 
 # %%
 session.update_hyperparams(use_target_network=True)
@@ -91,7 +91,7 @@ session.update_hyperparams(use_target_network=True)
 # %% [markdown]
 # ## 4. The second crutch: replay
 #
-# Steps that follow each other look alike. Who learns only from the newest steps, forgets the others. A **replay buffer** is a ring: it holds the last `capacity` steps, a new one takes the place of the oldest, and each minibatch is drawn from all of them at random.
+# Without replay, the promises stay as they are, but the play becomes worse: the measured line falls. Steps that follow each other look alike, and who learns only from the newest ones forgets the others. A **replay buffer** is a ring: it holds the last `capacity` steps, a new one takes the place of the oldest, and each minibatch is drawn from all of them at random.
 #
 # ### Exercise: a ring
 #
@@ -170,7 +170,7 @@ def double_target(reward, online, judge, gamma, terminated):
 check("double_target", double_target)
 
 # %% [markdown]
-# The two networks in DQN are relatives, so double only lowers the overestimation. It does not end it. That is why it is a crutch and not a cure.
+# Look at the chart once more: with target network and replay on, the predicted line still ends above the measured one. Our snake has no double. (To try it: **Double** on in **Learning**, then **Start another**.) The two networks of DQN are relatives, so double only lowers the overestimation. It does not end it.
 #
 # ## 6. Exploring less and less
 #

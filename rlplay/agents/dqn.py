@@ -29,6 +29,7 @@ from typing import Any, Final
 
 import gymnasium
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field, JsonValue
 from torch.nn import functional
@@ -341,9 +342,6 @@ class DQN(TorchAgent):
             random = self._explorer.random(len(actions)) < self.epsilon
             anything = self._explorer.integers(0, self.num_actions, len(actions))
             actions = np.where(random, anything, actions)
-            if self._meter.opens.any():
-                chosen = self._to_device(actions)[:, None]
-                self._meter.predict(q_values.gather(1, chosen)[:, 0].cpu().numpy())
         return actions
 
     def store_transition(
@@ -357,6 +355,9 @@ class DQN(TorchAgent):
     ) -> None:
         """Put one vector step into the replay buffer."""
         self.replay.append(observations, actions, rewards, next_observations, terminated, truncated)
+        opens = self._meter.opens
+        if opens.any():
+            self._meter.predict(self._q_values_of(observations[opens], actions[opens]))
         self._meter.measure(rewards, self.hyperparams.discount, terminated, truncated)
         self.steps += self.num_envs
         self._moves += 1
@@ -367,6 +368,15 @@ class DQN(TorchAgent):
             and self.replay.num_starts(options.num_step_returns) > 0
         ):
             self._due = int(options.updates_per_round)
+
+    @torch.no_grad()
+    def _q_values_of(self, observations: Observations, actions: Actions) -> npt.NDArray[np.float32]:
+        """Give the Q-values of actions, one for each observation."""
+        q_values = self._q_values(self.network, self._to_device(observations))
+        chosen: npt.NDArray[np.float32] = (
+            q_values.gather(1, self._to_device(actions)[:, None])[:, 0].cpu().numpy()
+        )
+        return chosen
 
     # Learning ----------------------------------------------------------------------------------
 

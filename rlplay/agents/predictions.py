@@ -42,9 +42,9 @@ class ReturnMeter:
         """Take in what is predicted where an episode opens.
 
         Args:
-            q_values: (N,) Q-value of the action that is taken; others than of `opens` do not count.
+            q_values: The Q-value of the action that is taken, one for each place in `opens`.
         """
-        np.copyto(self._predicted, q_values, where=self._opens)
+        self._predicted[self._opens] = q_values
 
     def measure(
         self,

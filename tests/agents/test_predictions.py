@@ -19,11 +19,11 @@ def test_an_episode_is_measured_from_its_first_action_and_discounted() -> None:
     assert meter.metrics() == {}
     meter.predict(q(5, 7))
     meter.measure(q(1, 0), 0.5, flags(False, False), flags(False, False))
-    meter.predict(q(99, 99))  # no episode opens here
+    assert not meter.opens.any()
     meter.measure(q(2, 4), 0.5, flags(True, False), flags(False, False))
     assert meter.metrics() == {"predicted_return": 5.0, "measured_return": 1 + 0.5 * 2}
     assert meter.opens.tolist() == [True, False]
-    meter.predict(q(3, 99))  # the next episode of the first environment
+    meter.predict(q(3))  # the next episode of the first environment
     meter.measure(q(-1, 8), 0.5, flags(True, True), flags(False, False))
     metrics = meter.metrics()
     assert metrics["predicted_return"] == pytest.approx((5 + 3 + 7) / 3)
@@ -61,7 +61,7 @@ def test_it_goes_on_where_it_stood() -> None:
     other.load_state_dict(meter.state_dict())
     assert other.metrics() == meter.metrics()
     for each in (meter, other):
-        each.predict(q(1, 1))
+        each.predict(q(1))
         each.measure(q(4, 4), 0.5, flags(False, True), flags(False, False))
     assert other.metrics() == meter.metrics()
     assert other.metrics()["measured_return"] == pytest.approx((1 + (2 + 0.5 * 4)) / 2)
