@@ -169,7 +169,7 @@ print(f"{len(trip.actions)} steps, summed up one by one: {total:.6f}")
 print("your telescoped_sum:", telescoped_sum(phi, gamma))
 
 # %% [markdown]
-# Only the beginning and the end count, not the way between. A dance that comes back to its beginning earns nothing (with $\gamma = 1$), or even a little less than nothing. So the only way to more is what the true reward pays for.
+# Only the beginning and the end count, not the way between. A dance that comes back to its beginning earns $(\gamma^T - 1)\,\Phi(s_0)$: with $\gamma = 1$ nothing at all. With a smaller $\gamma$, $\gamma^T$ goes to 0, and every path, whatever you do on it, comes to the same $-\Phi(s_0)$ in the end. So the only way to more is what the true reward pays for.
 #
 # ## 6. Mend the reward, live
 #

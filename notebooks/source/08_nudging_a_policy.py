@@ -139,14 +139,11 @@ import os
 
 import rlplay
 
-steps = 4_000 if os.environ.get("RLPLAY_CI") else 150_000
-small = {"layers": [{"units": 64, "activation": "tanh"}, {"units": 64, "activation": "tanh"}]}
-more = {"ppo": {"hyperparams": {"discount": 0.99, "num_steps": 64}}, "reinforce": {}}
+steps = 2_000 if os.environ.get("RLPLAY_CI") else 150_000
 runs = {}
 for algo in ("reinforce", "ppo"):
-    config = rlplay.get_default_config(algo, "gymnasium:CartPole-v1").replace(
-        num_envs=16, network_config=small, seed=1, device="cpu", **more[algo]
-    )
+    config = rlplay.get_default_config(algo, "gymnasium:CartPole-v1")
+    config = config.replace(num_envs=16, seed=1)
     runs[algo] = rlplay.train(config, steps=steps, progress=False)
 
 # %%
