@@ -12,9 +12,10 @@
 #
 # Here are real runs: PPO learns Snake on an 8 x 8 board for 300 000 steps. All runs have the same settings. Only the seed differs. They were recorded, so that you need not wait ten minutes: `python -m rlplay.samples.seeds` makes them again.
 #
-# **Predict:** the first run ends with a score of 23.2 apples a game. In which range will the next four lie? Write it down.
+# **Predict:** the first run ends with 17.4 apples a game. In which range will the next nineteen end? Write it down.
 
 # %%
+from rlplay.lessons import check
 from rlplay.samples.seeds import load_seeds
 from rlplay_widgets.lessons.seeds import SeedFan, show_seeds
 
@@ -26,11 +27,11 @@ show_seeds(plain.part(0, 5), single=True)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for seed, score in zip(plain.seeds[:5], plain.scores[:5], strict=True):
-    print(f"seed {seed}: {score:.1f} apples a game")
+print("in the order of the seeds:", *(f"{score:.1f}" for score in plain.scores))
+print(f"lowest {plain.scores.min():.1f}, highest {plain.scores.max():.1f}")
 
 # %% [markdown]
-# **Compare** with what you wrote. The score of a run is the mean of 256 new games that the trained agent plays without exploring. So it is not the games that differ so much: it is the *agents*.
+# **Compare** with what you wrote. The score of a run is the mean score of the games at the end of its training, where its curve ends: about a hundred games. So it is not single games that differ so much: it is the *agents*. One of them is nearly twice as good as another, and nothing but luck made it so.
 #
 # ## A robust mean
 #
@@ -56,8 +57,6 @@ def interquartile_mean(values):
 
 # %%
 # NBVAL_CHECK_OUTPUT
-from rlplay.lessons import check
-
 check("interquartile_mean", interquartile_mean)
 
 # %% [markdown]
@@ -101,11 +100,10 @@ show_seeds(plain.part(0, 5))
 # **Predict:** press **Add a seed** until you would bet your pocket money on one of the two. At how many seeds do you stop? Then add all 20. Then press **Show only the best seed**.
 
 # %% picture="seed_fan.png"
-fan = SeedFan(plain, window)
-fan
+SeedFan(plain, window)
 
 # %% [markdown]
-# **Compare.** With three seeds the new window looked *worse*, by almost 4 apples. With 20 it is better, and the interval of the difference lies above 0. Nothing in the runs has changed: three seeds were simply too few to say anything, and the interval said so.
+# **Compare.** With one seed the new window looked worse. With three, nobody can tell. With five it looks better, but the interval of the difference still holds 0. With 20 it is better, by about 4 apples, and the whole interval lies above 0. Nothing in the runs has changed: a few seeds were simply too few.
 #
 # And the poster with the best seed is not wrong in any number. It lies by what it leaves out. With more seeds, the best one gets better and better, although the learner stays the same.
 #
@@ -113,12 +111,14 @@ fan
 #
 # A good test of a test: compare a learner with **itself** (an *A/A test*). Here are the first ten runs of `plain` against the other ten. Whatever differs here is luck alone.
 #
-# **Predict:** how large can the difference get while you add seeds?
+# **Predict:** what will the verdict be with three seeds, with five, and with ten?
 
 # %% picture="seed_fan_same.png"
-SeedFan(plain.part(10, 20, "plain again"), plain.part(0, 10), count=5)
+SeedFan(plain.part(10, 20, "plain again"), plain.part(0, 10), count=3)
 
 # %% [markdown]
+# **Compare.** With three seeds, and even with five, the same learner "looks better" than itself! The bootstrap can only draw again what is there, and a few values know nothing of the runs that were not made: with few seeds its interval is **too narrow**. Take ten seeds or more before you believe it.
+#
 # Let us count. We shuffle the 20 runs, call the first five "A" and the next five "B", and look how far their means lie apart. A thousand times.
 
 # %%
@@ -129,12 +129,12 @@ for _ in range(1000):
     shuffled = generator.permutation(plain.scores)
     differences.append(abs(shuffled[:5].mean() - shuffled[5:10].mean()))
 
-for apples in (1, 2, 4):
+for apples in (1, 2, 3):
     share = np.mean(np.array(differences) > apples)
     print(f"A and B differ by more than {apples} apples in {share:.0%} of the cases")
 
 # %% [markdown]
-# So whoever compares five seeds with five seeds and finds "3 apples better" has found what happens to nobody's idea at all, all the time. (Henderson and others, 2018, showed this first: two groups of five seeds of the *same* algorithm looked like two algorithms.)
+# So whoever compares five seeds with five seeds and finds "2 apples better" has found what luck alone gives in every fourth comparison. (Henderson and others, 2018, showed this first: two groups of five seeds of the *same* algorithm looked like two algorithms.)
 #
 # ## How likely is it better?
 #
@@ -212,7 +212,7 @@ scores = [rlplay.evaluate(session.run_id, episodes=100).mean() for session in mi
 print([round(score, 1) for score in scores])
 
 # %% [markdown]
-# The **Compare** tab shows them: choose your runs in the table, then switch on the seeds, and five curves become one line in a band. It can save the figure.
+# The **Compare** tab shows them: tick your runs in the table, then tick **group seeds**, and five curves become one line in a band. It can save the figure.
 
 # %%
 from rlplay_widgets import Playground
@@ -223,7 +223,7 @@ panel
 # %% [markdown]
 # ## What you have seen
 #
-# - A seed alone can make one run twice as good as another, so one run shows next to nothing, and the best run of many shows even less.
+# - A seed alone can make one run nearly twice as good as another, so one run shows next to nothing, and the best run of many shows even less.
 # - The interquartile mean with its bootstrap interval says what is known; the interval of the difference says whether an improvement is shown.
 # - A learner compared with itself "differs" too: that is the size of luck.
 #

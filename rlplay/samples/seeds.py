@@ -24,8 +24,6 @@ _FILE: Final = Path(__file__).with_name("seeds.json")
 _SEEDS: Final = tuple(range(1, 21))
 #: Points of a curve.
 _POINTS: Final = 24
-#: Games that a run is judged by when it has trained.
-_GAMES: Final = 256
 _BASE: Final[dict[str, Any]] = {
     "env_config": {"grid_size": 8},
     "network_config": {"layers": [{"units": 64}]},
@@ -53,7 +51,6 @@ class RecordedSeeds:
         seeds: (S,) seed of each run.
         steps: (P,) where the curves have their points.
         curves: (S, P) mean score of the games that ended about there.
-        scores: (S,) mean score of 256 games after training, none of them seen before.
     """
 
     name: str
@@ -61,7 +58,11 @@ class RecordedSeeds:
     seeds: npt.NDArray[np.int64]
     steps: npt.NDArray[np.float64]
     curves: npt.NDArray[np.float64]
-    scores: npt.NDArray[np.float64]
+
+    @property
+    def scores(self) -> npt.NDArray[np.float64]:
+        """(S,) mean score of each run at the end of its training, where its curve ends."""
+        return self.curves[:, -1]
 
     def part(self, start: int, stop: int, name: str | None = None) -> RecordedSeeds:
         """Take some of the runs, by their places from 0, under a name of their own."""
@@ -72,7 +73,6 @@ class RecordedSeeds:
             self.seeds[taken],
             self.steps,
             self.curves[taken],
-            self.scores[taken],
         )
 
 
@@ -96,7 +96,6 @@ def load_seeds(name: str) -> RecordedSeeds:
         np.array(content["seeds"], np.int64),
         np.array(content["steps"], np.float64),
         np.array(content["curves"], np.float64),
-        np.array(content["scores"], np.float64),
     )
 
 
@@ -107,33 +106,28 @@ def make(name: str) -> dict[str, Any]:
         name: One of `LEARNERS`.
 
     Returns:
-        Seeds, steps, curves and scores, as `load_seeds` reads them.
+        Seeds, steps and curves, as `load_seeds` reads them.
     """
     from rlplay.config import get_default_config
-    from rlplay.evaluation import evaluate
     from rlplay.storage import StorageManager
     from rlplay.training.run import train
 
     total = _BASE["total_steps"]
     grid = np.linspace(total / _POINTS, total, _POINTS)
-    curves, scores = [], []
+    curves = []
     for seed in _SEEDS:
         config = get_default_config("ppo", "snake").replace(**_BASE).replace(seed=seed)
         config = config.replace(**LEARNERS[name][1])
         with tempfile.TemporaryDirectory() as folder:
             storage = StorageManager(folder)
             session = train(config, progress=False, storage=storage)
-            run = config.env_name, str(session.run_id)
-            lines = storage.load_metrics(*run)
-            result = evaluate(run[1], episodes=_GAMES, storage=storage)
+            lines = storage.load_metrics(config.env_name, str(session.run_id))
         steps, values = ([line[key] for line in lines] for key in ("steps", "score"))
         curves.append([round(value, 2) for value in np.interp(grid, steps, values).tolist()])
-        scores.append(round(result.mean(), 2))
-        print(f"{name}, seed {seed}: {scores[-1]}", flush=True)
+        print(f"{name}, seed {seed}: {curves[-1][-1]}", flush=True)
     return {
         "seeds": list(_SEEDS),
         "steps": grid.astype(int).tolist(),
-        "scores": scores,
         "curves": curves,
     }
 

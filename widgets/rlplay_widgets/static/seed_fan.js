@@ -1,47 +1,8 @@
-// Two learners, seed by seed: curves, scores, and what the seeds show. All is computed here.
+// Two learners, seed by seed: their curves, their scores, and what the seeds show. The numbers come
+// with them, for each number of seeds, from rlplay.statistics.
 
-const RESAMPLES = 2000;
-const BAND_RESAMPLES = 400;
-
-// Mulberry32 (Tommy Ettinger, public domain): the same seeds give the same interval each time.
-function numbers(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-// The mean of the middle half, as rlplay.statistics.interquartile_mean.
-function iqm(values) {
-  const ordered = Float64Array.from(values).sort();
-  const cut = Math.floor(ordered.length / 4);
-  return mean(ordered.subarray(cut, ordered.length - cut));
-}
-
-function quantile(ordered, share) {
-  const at = share * (ordered.length - 1);
-  const low = Math.floor(at);
-  const high = Math.min(low + 1, ordered.length - 1);
-  return ordered[low] + (at - low) * (ordered[high] - ordered[low]);
-}
-
-// The middle 95 % of what comes out when the seeds are drawn again, with replacement.
-function interval(resample, count) {
-  const random = numbers(count);
-  const found = new Float64Array(count);
-  for (let i = 0; i < count; i += 1) found[i] = resample(random);
-  found.sort();
-  return [quantile(found, 0.025), quantile(found, 0.975)];
-}
-
-function again(values, random) {
-  return iqm(values.map(() => values[Math.floor(random() * values.length)]));
-}
+// With fewer seeds the bootstrap has too few values to draw from, and its interval is too narrow.
+const FEW = 10;
 
 function render({ model, el }) {
   const [theirs, ours] = model.get("learners");
@@ -92,9 +53,11 @@ function render({ model, el }) {
         ...one,
         scores,
         curves: one.curves.slice(0, count),
-        iqm: iqm(scores),
+        iqm: one.means[count - 1],
         best: scores.indexOf(Math.max(...scores)),
-        interval: count > 1 ? interval((random) => again(scores, random), RESAMPLES) : null,
+        interval: one.intervals[count - 1],
+        middle: one.middles[count - 1],
+        band: one.bands[count - 1],
       };
     });
     const [a, b] = parts;
@@ -102,7 +65,7 @@ function render({ model, el }) {
     less.disabled = count === 1;
     poster.setAttribute("aria-pressed", String(lying));
     said.textContent = `${count} of ${most} seeds each`;
-    tell(verdict, a, b, count, lying);
+    tell(verdict, a, b, model.get("differences")[count - 1], count, lying);
     stage.replaceChildren(picture(parts, count, lying));
   };
 
@@ -119,7 +82,7 @@ function render({ model, el }) {
       svg.append(words(sx(score), DOWN + 16, score, "middle"));
     }
     svg.append(words((LEFT + SPLIT) / 2, H - 8, "steps of training, to 300 000", "middle", "quiet"));
-    svg.append(words((RIGHT + W) / 2, H - 8, "score of each run after training", "middle", "quiet"));
+    svg.append(words((RIGHT + W) / 2, H - 8, "score of each run at the end", "middle", "quiet"));
     parts.forEach((one, place) => {
       const group = shape("g", { class: `of-${place + 1}` });
       const shows = (seed) => !lying || place === 0 || seed === one.best;
@@ -131,7 +94,7 @@ function render({ model, el }) {
         group.append(line);
       });
       if (!(lying && place === 1)) {
-        const middle = steps.map((step, i) => [px(step), py(iqm(one.curves.map((curve) => curve[i])))]);
+        const middle = steps.map((step, i) => [px(step), py(one.middle[i])]);
         group.append(shape("path", { class: "middle", d: path(middle) }));
       }
       strip(group, one, place, shows, lying && place === 1);
@@ -142,7 +105,8 @@ function render({ model, el }) {
 
   function strip(group, one, place, shows, alone) {
     const y = place ? 176 : 84;
-    group.append(words(RIGHT, y - 44, one.name, "start"));
+    group.append(shape("path", { class: "middle", d: `M${RIGHT} ${y - 48}h34` }));
+    group.append(words(RIGHT + 42, y - 44, one.name, "start"));
     one.scores.forEach((score, seed) => {
       const [x, up] = [sx(score), y - 14 - (seed % 4) * 5];
       const dot = place
@@ -171,13 +135,8 @@ function render({ model, el }) {
   }
 
   function band(one) {
-    const edges = steps.map((_, i) => {
-      const column = one.curves.map((curve) => curve[i]);
-      return interval((random) => again(column, random), BAND_RESAMPLES);
-    });
-    const high = edges.map(([, y], i) => [px(steps[i]), py(y)]);
-    const low = edges.map(([y], i) => [px(steps[i]), py(y)]).reverse();
-    return shape("path", { class: "band", d: `${path([...high, ...low])}Z` });
+    const [low, high] = one.band.map((edge) => edge.map((y, i) => [px(steps[i]), py(y)]));
+    return shape("path", { class: "band", d: `${path([...high, ...low.reverse()])}Z` });
   }
 
   model.on("change:count", draw);
@@ -191,7 +150,7 @@ function render({ model, el }) {
 }
 
 // What the seeds show, or what a poster would say.
-function tell(verdict, a, b, count, lying) {
+function tell(verdict, a, b, between, count, lying) {
   const line = make("b");
   if (lying) {
     const best = b.scores[b.best];
@@ -210,12 +169,14 @@ function tell(verdict, a, b, count, lying) {
     verdict.replaceChildren(line, "One run has no interval.");
     return;
   }
-  const [low, high] = interval((random) => again(b.scores, random) - again(a.scores, random), RESAMPLES);
-  const shown = low > 0 ? `${b.name} is better.` : high < 0 ? `${b.name} is worse.` : "Not shown.";
-  line.textContent = shown;
+  const [low, high] = between;
+  const word = count < FEW ? "looks" : "is";
+  const side = low > 0 ? "better" : high < 0 ? "worse" : "";
+  line.textContent = side ? `${b.name} ${word} ${side}.` : "Not shown.";
   verdict.replaceChildren(
     line,
     `${b.name} minus ${a.name}, interquartile means: ${signed(difference)}, with 95 % of the resamples between ${signed(low)} and ${signed(high)}.`,
+    count < FEW ? ` But ${count} seeds know too little: the interval itself is too sure of itself.` : "",
   );
 }
 
