@@ -4,6 +4,7 @@ const WIDTH = 860;
 const HEIGHT = 250;
 const LEFT = 52;
 const REACH = 3;
+const RARE = 5; // pulls that say little about an arm
 const TICK = 130; // milliseconds between two pulls for the eye
 
 function render({ model, el }) {
@@ -150,13 +151,13 @@ function render({ model, el }) {
     missed.textContent = truth ? regret.toFixed(0) : "hidden";
     share.textContent = truth && pull ? `${Math.round((100 * counts[best]) / pull)} %` : truth ? "–" : "hidden";
     const most = bestOf(counts);
-    const never = counts.filter((count) => count === 0).length;
+    const rare = counts.filter((count) => count <= RARE).length;
     let words = `Machine ${machine + 1} of ${model.get("machines").length}. `;
     if (pull >= 20 && counts[most] / pull > 0.7) {
       words += `${Math.round((100 * counts[most]) / pull)} % of the pulls were arm ${most + 1}`;
       words += truth ? (most === best ? ", the best one." : `; the best is arm ${best + 1}.`) : ".";
     }
-    if (pull >= 20 && never) words += ` ${never} of ${arms} arms were never tried.`;
+    if (pull >= 100 && rare) words += ` ${rare} of ${arms} arms were tried at most ${RARE} times.`;
     if (pull === pulls) words += " That was all the luck there is: begin anew.";
     note.textContent = words;
     one.disabled = many.disabled = pull === pulls;
