@@ -83,6 +83,7 @@ def test_the_view_refuses_what_it_cannot_show(rewards: list[float], gamma: float
 
 
 def test_a_sample_is_brought_once() -> None:
-    assert bring_sample("beginner") == bring_sample("beginner") == "sample-beginner"
-    runs = rlplay.get_storage_manager().list_runs("snake")
-    assert [run["run_id"] for run in runs] == ["sample-beginner"]
+    run_id = bring_sample("beginner")
+    assert bring_sample("beginner") == run_id
+    (run,) = rlplay.get_storage_manager().list_runs("snake")
+    assert (run["run_id"], run["name"]) == (run_id, "Sample: beginner")
