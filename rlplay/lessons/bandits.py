@@ -24,7 +24,7 @@ def updated_mean(mean: float, count: int, reward: float) -> float:
 
 @exercise("updated_mean", parts=3)
 def _updated_mean(answer: Callable[[float, int, float], float]) -> Iterator[None]:
-    for mean, count, reward in ((0.0, 1, 5.0), (2.0, 4, 6.0), (-1.5, 10, 0.5)):
+    for mean, count, reward in ((3.0, 4, 7.0), (0.0, 1, 5.0), (-1.5, 10, 0.5)):
         expect(
             call(answer, mean, count, reward),
             updated_mean(mean, count, reward),
@@ -153,7 +153,7 @@ def cumulative_regret(means: Sequence[float], arms: Sequence[int]) -> np.ndarray
 @exercise("cumulative_regret", parts=3)
 def _cumulative_regret(answer: Callable[..., np.ndarray]) -> Iterator[None]:
     cases = (
-        (np.array([1.0, 0.0, 3.0]), np.array([0, 2, 2, 1])),
+        (np.array([1.0, 0.0, 3.0]), np.array([0, 1, 0, 0])),
         (np.array([-1.0, -2.0]), np.array([1, 1, 0])),
         (np.array([0.5, 0.5, 0.1]), np.array([0, 1, 1])),
     )

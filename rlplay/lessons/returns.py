@@ -83,7 +83,9 @@ def _two_gammas(answer: Any) -> Iterator[None]:
         isinstance(answer, tuple | list) and len(answer) == 2,
         "Give two numbers: (impatient, patient).",
     )
-    for gamma, wants, name in zip(answer, ("1 now", "2 later"), ("impatient", "patient"), strict=True):
+    for gamma, wants, name in zip(
+        answer, ("1 now", "2 later"), ("impatient", "patient"), strict=True
+    ):
         if gamma is None or gamma is ...:
             raise Hint(f"{name} is not answered yet: put a number where the dots are.")
         need(
@@ -159,7 +161,9 @@ def _three_apples(answer: Any) -> Iterator[None]:
         all(isinstance(a, int | np.integer) and not isinstance(a, bool) for a in actions),
         "Each action is a whole number: 0 straight, 1 turn right, 2 turn left.",
     )
-    need(all(0 <= a <= 2 for a in actions), "Only 0 (straight), 1 (right) and 2 (left) are actions.")
+    need(
+        all(0 <= a <= 2 for a in actions), "Only 0 (straight), 1 (right) and 2 (left) are actions."
+    )
     env = create_env("snake", grid_size=_BOARD)
     env.reset(seed=_SEED)
     eaten = 0

@@ -59,7 +59,7 @@ WRONG = {
         (lambda mean, count, reward: mean + (reward - mean) / (count + 1), "not by count + 1"),
         (lambda mean, count, reward: mean - (reward - mean) / count, "away from it"),
         (lambda mean, count, reward: (mean + reward) / 2, "only two numbers"),
-        (lambda mean, count, reward: mean if count == 1 else reward, "should be 5"),
+        (lambda mean, count, reward: 0.0, "should be 4"),
         (lambda mean, count, reward: updated(mean, 1, reward), "only the new reward"),
         (lambda mean, count, reward: mean + reward / count, "whole reward"),
         (lambda mean, count, reward: (reward - mean) / count, "That is the change"),

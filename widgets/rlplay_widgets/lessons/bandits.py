@@ -6,7 +6,7 @@ computes is the same to the last digit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -26,8 +26,7 @@ Numbers = npt.NDArray[np.float64]
 
 #: Pulls that a machine on the screen has luck for.
 _SCREEN_PULLS: Final = 3_000
-#: Machines to switch between on the screen. On the first three, who never explores stays with a
-#: bad arm: their numbers were chosen for that.
+#: Machines to switch between on the screen.
 _MACHINES: Final = 8
 #: Points of a schedule that is drawn by hand.
 _POINTS: Final = 6
@@ -79,13 +78,20 @@ class Arms:
         """T."""
         return self.noise.shape[1]
 
+    def luck_of(self, machine: int) -> Iterator[tuple[float, float, int]]:
+        """Give what a player of one machine gets pull by pull: noise, luck and another arm."""
+        columns = (part[machine].tolist() for part in (self.noise, self.luck, self.other))
+        yield from zip(*columns, strict=True)
+
     def packed(self) -> bytes:
         """Everything as float32, for the page: means, noise, luck, other."""
         parts = (self.means, self.noise, self.luck, self.other)
         return b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in parts)
 
 
-def greedy_play(arms: Arms, epsilon: Sequence[float] | Numbers | float, start: float = 0.0) -> Numbers:
+def greedy_play(
+    arms: Arms, epsilon: Sequence[float] | Numbers | float, start: float = 0.0
+) -> Numbers:
     """Play epsilon-greedy on all machines at once.
 
     Args:

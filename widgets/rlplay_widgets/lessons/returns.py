@@ -140,9 +140,10 @@ def bring_sample(name: str) -> str:
     """
     path = sample_path(name)
     storage = rlplay.get_storage_manager()
-    run_id = f"sample-{name}"
-    if run_id not in {run["run_id"] for run in storage.list_runs("snake")}:
-        _, run_id = storage.import_run(path)
+    for run in storage.list_runs("snake"):
+        if run["name"] == f"Sample: {name}":
+            return str(run["run_id"])
+    _, run_id = storage.import_run(path)
     return run_id
 
 

@@ -4,6 +4,7 @@ const WIDTH = 860;
 const HEIGHT = 250;
 const LEFT = 52;
 const REACH = 3;
+const RARE = 5; // pulls that say little about an arm
 const TICK = 130; // milliseconds between two pulls for the eye
 
 function render({ model, el }) {
@@ -52,7 +53,7 @@ function render({ model, el }) {
   const buttons = make("div", "rlplay-card-line");
   buttons.append(run, one, many, anew, next);
 
-  const picture = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 62}`, role: "img" });
+  const picture = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 78}`, role: "img" });
   const y = (value) => HEIGHT / 2 + 8 - (Math.max(-REACH, Math.min(REACH, value)) / REACH) * (HEIGHT / 2 - 12);
   for (const value of [-3, -2, -1, 0, 1, 2, 3]) {
     const stroke = value ? "var(--rlplay-grid)" : "var(--rlplay-quiet)";
@@ -70,8 +71,10 @@ function render({ model, el }) {
     const name = draw("text", { x: middle, y: HEIGHT + 24, "text-anchor": "middle", class: "rlplay-strong" }, `arm ${at + 1}`);
     const count = draw("text", { x: middle, y: HEIGHT + 42, "text-anchor": "middle" });
     const guess = draw("text", { x: middle, y: HEIGHT + 59, "text-anchor": "middle" });
-    picture.append(bar, real, sign, name, count, guess);
-    return { middle, bar, real, sign, count, guess };
+    const told = draw("text", { x: middle, y: HEIGHT + 75, "text-anchor": "middle", class: "rlplay-strong" });
+    told.style.fill = "var(--rlplay-look-2)";
+    picture.append(bar, real, sign, name, count, guess, told);
+    return { middle, bar, real, sign, count, guess, told };
   });
   const legend = make("div", "rlplay-card-line");
   legend.append(make("span", "rlplay-key rlplay-key-1", "bar: estimate, the mean of what the arm has paid"));
@@ -122,27 +125,25 @@ function render({ model, el }) {
     run.textContent = "Pause";
   };
   const paint = () => {
-    const real_means = means();
-    const best = bestOf(real_means);
+    const trueMeans = means();
+    const best = bestOf(trueMeans);
     const epsilon = model.get("epsilon");
     if (Number(slider.value) !== epsilon) slider.value = epsilon;
     shown.textContent = epsilon.toFixed(2);
-    columns.forEach(({ middle, bar, real, sign, count, guess }, at) => {
+    columns.forEach(({ middle, bar, real, sign, count, guess, told }, at) => {
       const known = counts[at] > 0 || model.get("start") !== 0;
       const [top, bottom] = [y(Math.max(0, values[at])), y(Math.min(0, values[at]))];
       bar.setAttribute("y", top);
       bar.setAttribute("height", known ? Math.max(1.5, bottom - top) : 0);
       bar.setAttribute("fill-opacity", at === arm ? 1 : 0.55);
       bar.setAttribute("stroke", at === arm ? "var(--rlplay-text)" : "none");
-      const height = y(real_means[at]);
+      const height = y(trueMeans[at]);
       real.setAttribute("d", truth ? `M${middle - 42} ${height}h84` : "");
       sign.textContent = at === arm ? (explored ? "▼ explores" : "▼ pulled") : "";
       const percent = pull ? Math.round((100 * counts[at]) / pull) : 0;
       count.textContent = `${counts[at]} pulls${pull ? `, ${percent} %` : ""}`;
-      const star = truth && at === best ? " (best)" : "";
-      const told = counts[at] ? `estimate ${values[at].toFixed(2)}` : "never pulled";
-      guess.textContent = truth ? `${told}, true ${real_means[at].toFixed(2)}${star}` : told;
-      if (truth) guess.setAttribute("font-size", "11");
+      guess.textContent = counts[at] ? `estimate ${values[at].toFixed(2)}` : "never pulled";
+      told.textContent = truth ? `true ${trueMeans[at].toFixed(2)}${at === best ? ", the best" : ""}` : "";
     });
     real.style.visibility = truth ? "visible" : "hidden";
     done.textContent = String(pull);
@@ -150,13 +151,13 @@ function render({ model, el }) {
     missed.textContent = truth ? regret.toFixed(0) : "hidden";
     share.textContent = truth && pull ? `${Math.round((100 * counts[best]) / pull)} %` : truth ? "–" : "hidden";
     const most = bestOf(counts);
-    const never = counts.filter((count) => count === 0).length;
+    const rare = counts.filter((count) => count <= RARE).length;
     let words = `Machine ${machine + 1} of ${model.get("machines").length}. `;
     if (pull >= 20 && counts[most] / pull > 0.7) {
       words += `${Math.round((100 * counts[most]) / pull)} % of the pulls were arm ${most + 1}`;
       words += truth ? (most === best ? ", the best one." : `; the best is arm ${best + 1}.`) : ".";
     }
-    if (pull >= 20 && never) words += ` ${never} of ${arms} arms were never tried.`;
+    if (pull >= 100 && rare) words += ` ${rare} of ${arms} arms were tried at most ${RARE} times.`;
     if (pull === pulls) words += " That was all the luck there is: begin anew.";
     note.textContent = words;
     one.disabled = many.disabled = pull === pulls;
