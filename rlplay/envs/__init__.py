@@ -12,7 +12,10 @@ import gymnasium
 from pydantic import BaseModel
 
 from rlplay.config import validated
+from rlplay.envs.bandit import BanditEnv
 from rlplay.envs.base import BaseEnvironment, VectorEnvironment, check_environment
+from rlplay.envs.gridworld import GridworldEnv
+from rlplay.envs.gymnasium_env import PREFIX, gymnasium_class
 from rlplay.envs.snake import SnakeEnv, SnakeVectorEnv
 from rlplay.envs.vector import Vectorised, checked_num_envs
 from rlplay.errors import ConfigError, ContractError, UnknownEnvironment, nearest
@@ -177,7 +180,8 @@ def get_env_spec(name: str) -> EnvSpec:
     """Look up what is registered under a name.
 
     Args:
-        name: A registered name.
+        name: A registered name, or ``gymnasium:`` and the name of an environment of Gymnasium,
+            which is registered then.
 
     Returns:
         The registration.
@@ -185,6 +189,18 @@ def get_env_spec(name: str) -> EnvSpec:
     Raises:
         UnknownEnvironment: When nobody registered that name.
     """
+    if str(name).startswith(PREFIX) and name not in ENV_REGISTRY:
+        env = gymnasium_class(name)
+        ENV_REGISTRY[name] = EnvSpec(
+            name=name,
+            title=env.gymnasium_name,
+            description=str(env.__doc__),
+            config_model=env.config_model,
+            reward_model=env.reward_model,
+            env=env,
+            vector_env=None,
+            version=0,
+        )
     try:
         return ENV_REGISTRY[name]
     except (KeyError, TypeError):
@@ -280,3 +296,5 @@ def list_environments() -> list[dict[str, Any]]:
 
 
 register_env("snake", SnakeEnv, vector_env=SnakeVectorEnv, title="Snake")
+register_env("gridworld", GridworldEnv, title="Gridworld")
+register_env("bandit", BanditEnv, title="Bandit")

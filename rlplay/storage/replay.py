@@ -440,8 +440,11 @@ def _score(info: dict[str, Any]) -> float | None:
 
 
 def state_hash(state: dict[str, Any]) -> str:
-    """SHA-256 of a `render_state`, spelled as canonical JSON: keys sorted, no spaces."""
-    return json_sum(state)
+    """SHA-256 of a `render_state`, spelled as canonical JSON: keys sorted, no spaces.
+
+    Its picture ("png") is left out: it depends on who draws it.
+    """
+    return json_sum({name: value for name, value in state.items() if name != "png"})
 
 
 class Frames(Sequence[dict[str, Any]]):

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import rlplay
+from rlplay.agents.planning import policy_iteration, value_iteration
+from rlplay.envs.gridworld import MAPS, MOVES
+from rlplay.envs.onehot import OneHot
+from rlplay.errors import ConfigError, ContractError
+
+
+class Draws:
+    """A generator that gives what the test says."""
+
+    def __init__(self, value: float):
+        self.value = value
+
+    def random(self) -> float:
+        return self.value
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_map_keeps_the_contract(name):
+    env = rlplay.create_env("gridworld", map=name, slip=0.2)
+    assert len(rlplay.check_environment(env)) >= 14
+    check_env(rlplay.create_env("gridworld", map=name), skip_render_check=True)
+    picture = env.render()
+    assert picture.dtype == np.uint8
+    assert picture.shape == (24 * len(env.rows), 24 * len(env.rows[0]), 3)
+
+
+def test_the_registered_name_keeps_the_contract_also_with_many_boards():
+    assert "final_obs is one dense array with the mask _final_obs" in rlplay.check_environment(
+        "gridworld"
+    )
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_the_model_says_what_steps_do(name):
+    slip = 0.3
+    env = rlplay.create_env("gridworld", {"step": -0.5, "cells": {"1,0": 2.5}}, map=name, slip=slip)
+    model = env.get_model()
+    assert model.cells[model.start] == env._start
+    shares = ((0.05, slip / 2), (0.2, slip / 2), (0.9, 1 - slip))  # a draw in each range
+    for state, cell in enumerate(model.cells):
+        if model.terminal[state]:
+            assert not model.probabilities[state].any()
+            continue
+        for action in range(len(MOVES)):
+            seen = np.zeros(len(model.cells))
+            paid = np.zeros(len(model.cells))
+            for draw, share in shares:
+                env.reset(seed=0)
+                env._at, env._generator = cell, Draws(draw)
+                observation, reward, terminated, _, _ = env.step(action)
+                following = int(observation.argmax())
+                seen[following] += share
+                paid[following] += share * reward
+                assert terminated == model.terminal[following]
+            np.testing.assert_allclose(model.probabilities[state, action], seen, atol=1e-12)
+            expected = model.probabilities[state, action] * model.rewards[state, action]
+            np.testing.assert_allclose(expected, paid, atol=1e-12)
+
+
+def test_the_values_of_russell_and_norvig():
+    env = rlplay.create_env("gridworld", {"step": -0.04}, map="classic", slip=0.2)
+    *_, last = value_iteration(env.get_model(), 1.0)
+    found = dict(zip(env.cells, last.values, strict=True))
+    book = {
+        (0, 0): 0.812, (1, 0): 0.868, (2, 0): 0.918,
+        (0, 1): 0.762, (2, 1): 0.660,
+        (0, 2): 0.705, (1, 2): 0.655, (2, 2): 0.611, (3, 2): 0.388,
+    }  # fmt: skip
+    for cell, value in book.items():
+        assert found[cell] == pytest.approx(value, abs=6e-4)
+
+
+@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("slip", [0.0, 0.1])
+def test_both_planners_find_the_same_values(name, slip):
+    model = rlplay.create_env("gridworld", {"step": -0.01}, map=name, slip=slip).get_model()
+    sweeps = list(value_iteration(model, 0.9))
+    *_, other = policy_iteration(model, 0.9)
+    last = sweeps[-1]
+    np.testing.assert_allclose(last.values, other.values, atol=1e-7)
+    # The fixed point of Bellman's equation, computed once more by loops.
+    for state in range(len(last.values)):
+        backed_up = max(
+            sum(
+                model.probabilities[state, action, following]
+                * (model.rewards[state, action, following] + 0.9 * last.values[following])
+                for following in range(len(last.values))
+            )
+            for action in range(len(MOVES))
+        )
+        assert last.values[state] == pytest.approx(backed_up, abs=1e-8)
+    assert [sweep.number for sweep in sweeps] == list(range(1, len(sweeps) + 1))
+    assert [sweep.is_stable for sweep in sweeps] == [False] * (len(sweeps) - 1) + [True]
+
+
+def test_values_that_grow_for_ever_end():
+    model = rlplay.create_env("gridworld", {"step": 1.0}, map="empty").get_model()
+    sweeps = list(value_iteration(model, 1.0, max_sweeps=50))
+    assert len(sweeps) == 50
+    assert not sweeps[-1].is_stable
+    with pytest.raises(ConfigError, match=r"discount = 1\.5 is not allowed"):
+        next(value_iteration(model, 1.5))
+
+
+def test_the_cliff_takes_back_to_the_start():
+    env = rlplay.create_env("gridworld", {"step": -1.0}, map="cliff")
+    env.reset(seed=0)
+    observation, reward, terminated, _, _ = env.step(1)
+    assert (reward, terminated) == (-101.0, False)
+    assert env.render_state()["agent"] == {"x": 0, "y": 3}
+    assert observation[env.get_model().start] == 1.0
+
+
+def test_walls_and_edges_hold():
+    env = rlplay.create_env("gridworld", map="classic")
+    env.reset(seed=0)
+    for action in (3, 2):  # left and down of the corner
+        env.step(action)
+        assert env.render_state()["agent"] == {"x": 0, "y": 2}
+    env.step(0)
+    env.step(1)  # the wall
+    assert env.render_state()["agent"] == {"x": 0, "y": 1}
+
+
+def test_a_cells_reward_can_change_while_it_is_played():
+    env = rlplay.create_env("gridworld", map="empty")
+    env.reset(seed=0)
+    assert env.step(1)[1] == 0.0
+    env.set_rewards({"cells": {"2,3": -5.0}})
+    assert env.step(1)[1] == -5.0
+
+
+def test_an_episode_is_cut_after_its_steps_and_then_over():
+    env = rlplay.create_env("gridworld", map="empty", max_steps=2)
+    env.reset(seed=0)
+    assert env.step(0)[2:4] == (False, False)
+    assert env.step(0)[2:4] == (False, True)
+    with pytest.raises(ContractError, match="has ended"):
+        env.step(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("clasic", "Did you mean 'classic'"),
+        ("S.\n...", "Row 2 of the map has 3 characters"),
+        ("SS.", "The map has 2 starts"),
+        ("...", "The map has 0 starts"),
+        ("S.?\n...", r"Row 1 of the map has '\?'"),
+        ("S" + "." * 40, "1 to 32 characters"),
+    ],
+)
+def test_a_map_that_cannot_be_played_is_refused(text, reason):
+    with pytest.raises(ConfigError, match=reason):
+        rlplay.create_env("gridworld", map=text)
+
+
+@pytest.mark.parametrize("place", ["3", "a,b", "1,-1", "1,2,3"])
+def test_a_cell_that_is_no_place_is_refused(place):
+    with pytest.raises(ConfigError, match="column,row"):
+        rlplay.create_env("gridworld", {"cells": {place: 1.0}})
+
+
+def test_one_hot_holds_one_state():
+    space = OneHot(3)
+    assert space.contains(np.array([0, 1, 0], np.float32))
+    assert not space.contains(np.array([0.5, 0.5, 0], np.float32))
+    assert not space.contains(np.array([1, 1, 0], np.float32))
+    space.seed(3)
+    assert space.contains(space.sample())
+    assert space == OneHot(3) != OneHot(4)
+
+
+# The bandit --------------------------------------------------------------------------------------
+
+
+def test_the_bandit_keeps_the_contract():
+    assert "the same seed and actions give the same episodes" in rlplay.check_environment("bandit")
+    check_env(rlplay.create_env("bandit", drift=0.1), skip_render_check=True)
+
+
+def test_the_bandit_counts_regret_and_best_pulls():
+    env = rlplay.create_env("bandit", arms=3, arms_seed=5, noise=0.0)
+    env.reset(seed=1)
+    means = env.means
+    best, worst = int(means.argmax()), int(means.argmin())
+    *_, info = env.step(best)
+    assert (info["score"], info["regret"]) == (1, 0.0)
+    _, reward, _, _, info = env.step(worst)
+    assert reward == means[worst]
+    assert info["regret"] == means[best] - means[worst]
+    assert info["score"] == 1
+
+
+def test_arms_stay_with_their_seed_and_drift_where_they_shall():
+    fixed = [rlplay.create_env("bandit", arms_seed=7).reset(seed=seed) for seed in range(2)]
+    assert len(fixed) == 2
+    one, other = (rlplay.create_env("bandit", arms_seed=7) for _ in range(2))
+    one.reset(seed=1)
+    other.reset(seed=2)
+    assert (one.means == other.means).all()
+    fresh = rlplay.create_env("bandit", arms_seed=None)
+    fresh.reset(seed=1)
+    first = fresh.means
+    fresh.reset(seed=2)
+    assert (first != fresh.means).all()
+    drifting = rlplay.create_env("bandit", drift=0.5)
+    drifting.reset(seed=1)
+    before = drifting.means
+    drifting.step(0)
+    assert (before != drifting.means).all()
+
+
+# Gymnasium's own ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "FrozenLake-v1", "Taxi-v4", "Acrobot-v1"])
+def test_environments_of_gymnasium_keep_the_contract(name):
+    assert "the same seed and actions give the same episodes" in rlplay.check_environment(
+        f"gymnasium:{name}"
+    )
+
+
+def test_a_discrete_observation_is_a_row_of_a_table():
+    env = rlplay.create_env("gymnasium:FrozenLake-v1", options={"is_slippery": False})
+    assert env.observation_space == OneHot(16)
+    observation, _ = env.reset(seed=0)
+    assert observation.argmax() == 0
+    observation, *_ = env.step(1)
+    assert observation.argmax() == 4
+
+
+def test_where_no_picture_can_be_drawn_the_state_says_why(monkeypatch):
+    import gymnasium
+
+    env = rlplay.create_env("gymnasium:CartPole-v1")
+    env.reset(seed=0)
+
+    def fail():
+        raise gymnasium.error.DependencyNotInstalled("pygame is not installed")
+
+    monkeypatch.setattr(env.inner, "render", fail)
+    state = env.render_state()
+    assert "rlplay[gymnasium-classic]" in state["text"]
+    assert len(state["observation"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("gymnasium:CartPol-v1", "Did you mean 'CartPole-v1'"),
+        ("gymnasium:os:CartPole-v1", "no module"),
+        ("gymnasium:", "no module"),
+        ("gymnasium:../x", "Gymnasium has"),
+    ],
+)
+def test_what_gymnasium_does_not_have_is_refused(name, reason):
+    with pytest.raises(rlplay.RlplayError, match=reason):
+        rlplay.create_env(name)
+
+
+def test_what_agents_here_cannot_do_is_refused():
+    with pytest.raises(ContractError, match="Discrete"):
+        rlplay.create_env("gymnasium:Pendulum-v1")
+    with pytest.raises(ConfigError, match="Gymnasium cannot make"):
+        rlplay.create_env("gymnasium:FrozenLake-v1", options={"nothing": 1})
