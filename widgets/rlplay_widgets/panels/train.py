@@ -133,15 +133,15 @@ class TrainPanel:
 
     def _paint_form(self) -> None:
         draft, seconds = self._desk.draft, self._desk.seconds
-        fitting = list_fitting(draft.config.env_name, self._desk.wake)
-        now = (draft.version, seconds, fitting)
+        # An algorithm that a config brought along stands there too, whatever it can do.
+        algo = draft.config.algo
+        names = sorted({*list_fitting(draft.config.env_name, self._desk.wake), algo})
+        titles = tuple((AGENT_REGISTRY[name].title, name) for name in names)
+        now = (draft.version, seconds, titles)
         if now == self._drawn:
             return
         config, preset = draft.config, draft.preset
         presets = rlplay.list_presets(config.algo, config.env_name)
-        # An algorithm that a config brought along stands there too, whatever it can do.
-        names = sorted({*fitting, config.algo})
-        titles = tuple((AGENT_REGISTRY[name].title, name) for name in names)
         if self.algorithm.options != titles:
             with self.algorithm.hold_sync():
                 self.algorithm.options = titles
