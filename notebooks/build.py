@@ -430,6 +430,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--expected goes with --solutions DIR")
     try:
         for source in find_sources(options.only):
+            if options.solutions is not None and BEGIN not in source.read_text(encoding="utf-8"):
+                continue  # it asks for nothing
             began = time.perf_counter()
             student = NOTEBOOKS / f"{source.stem}.ipynb"
             if options.solutions is None:

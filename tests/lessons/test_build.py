@@ -9,7 +9,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from PIL import Image
 
 from rlplay.lessons import list_exercises
 
@@ -17,62 +16,6 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SOURCES = sorted((NOTEBOOKS / "source").glob("*.py"))
 WIDGET = "application/vnd.jupyter.widget-view+json"
 EXERCISES = {exercise.name for exercise in list_exercises()}
-
-TINY = '''\
-# %% [markdown]
-# # A lesson
-#
-# The return is $G = r_1 + \\gamma r_2 + \\dots$
-
-# %%
-from rlplay.lessons import check
-
-# %%
-def discounted_return(rewards, gamma):
-    """Add the rewards up."""
-    ### BEGIN SOLUTION
-    return sum(gamma**k * reward for k, reward in enumerate(rewards))
-    ### END SOLUTION
-
-
-gamma = ...  # your answer
-### BEGIN SOLUTION
-gamma = 0.9
-### END SOLUTION
-
-# %%
-# NBVAL_CHECK_OUTPUT
-check("discounted_return", discounted_return)
-
-# %% picture="panel.png"
-import os
-
-import ipywidgets as ipw
-
-print("a panel", os.environ["RLPLAY_CI"])
-ipw.Button(description="Start")
-
-# %%
-# NBVAL_CHECK_OUTPUT
-print(3)
-"four"
-'''
-
-
-@pytest.fixture
-def source(tmp_path):
-    """Write the source of a tiny lesson, with some of it replaced."""
-    pictures = tmp_path / "source" / "pictures"
-    pictures.mkdir(parents=True)
-    Image.new("RGB", (4, 4), "red").save(pictures / "panel.png")
-
-    def write(old="", new=""):
-        assert old in TINY
-        path = tmp_path / "source" / "11_tiny.py"
-        path.write_text(TINY.replace(old, new) if old else TINY)
-        return path
-
-    return write
 
 
 def sources_of(notebook):
@@ -130,9 +73,9 @@ def test_every_solution_is_python(build, path):
 # A tiny source ------------------------------------------------------------------------------------
 
 
-def test_what_a_student_gets_and_what_a_teacher_gets(build, source):
-    student = build.make_notebook(source())
-    solved = build.make_notebook(source(), solved=True)
+def test_what_a_student_gets_and_what_a_teacher_gets(build, tiny_source):
+    student = build.make_notebook(tiny_source())
+    solved = build.make_notebook(tiny_source(), solved=True)
     nbformat.validate(student)
     assert sources_of(student)[2] == (
         'def discounted_return(rewards, gamma):\n    """Add the rewards up."""\n    ...\n\n\n'
@@ -166,14 +109,14 @@ def test_what_a_student_gets_and_what_a_teacher_gets(build, source):
     assert [place for place, one in enumerate(about) if one] == [2, 3]
 
 
-def test_a_new_cell_leaves_the_ids_before_it(build, source):
-    before = [cell.id for cell in build.make_notebook(source()).cells]
-    more = source('"four"', '"four"\n\n# %%\n5')
+def test_a_new_cell_leaves_the_ids_before_it(build, tiny_source):
+    before = [cell.id for cell in build.make_notebook(tiny_source()).cells]
+    more = tiny_source('"four"', '"four"\n\n# %%\n5')
     assert [cell.id for cell in build.make_notebook(more).cells][:6] == before
 
 
-def test_outputs_are_kept_and_widgets_are_pictures(build, source, tmp_path):
-    path = source()
+def test_outputs_are_kept_and_widgets_are_pictures(build, tiny_source, tmp_path):
+    path = tiny_source()
     build.build(path, tmp_path)
     first = (tmp_path / "11_tiny.ipynb").read_bytes()
     build.build(path, tmp_path)
@@ -218,13 +161,13 @@ def test_outputs_are_kept_and_widgets_are_pictures(build, source, tmp_path):
         ("# %% [markdown]\n# # A", "# %% [raw]\n# # A", "Markdown or code, not 'raw'"),
     ],
 )
-def test_a_wrong_source_says_where_and_why(build, source, old, new, reason):
+def test_a_wrong_source_says_where_and_why(build, tiny_source, old, new, reason):
     with pytest.raises(build.BuildError, match=rf"11_tiny\.py, cell \d.*{reason}|{reason}"):
-        build.make_notebook(source(old, new))
+        build.make_notebook(tiny_source(old, new))
 
 
-def test_a_heavy_picture_is_refused(build, source):
-    path = source()
+def test_a_heavy_picture_is_refused(build, tiny_source):
+    path = tiny_source()
     (path.parent / "pictures" / "panel.png").write_bytes(bytes(200_001))
     with pytest.raises(build.BuildError, match=r"200,001 bytes; at most 200,000"):
         build.make_notebook(path)
@@ -282,16 +225,16 @@ def test_a_picture_without_a_widget_is_refused(build, tmp_path):
         ),
     ],
 )
-def test_a_notebook_that_fails_is_not_written(build, source, tmp_path, text, reason):
-    path = source()
+def test_a_notebook_that_fails_is_not_written(build, tiny_source, tmp_path, text, reason):
+    path = tiny_source()
     path.write_text(f"# %%\n{text}\n")
     with pytest.raises(build.BuildError, match=reason):
         build.build(path, tmp_path)
     assert not (tmp_path / "11_tiny.ipynb").exists()
 
 
-def test_a_solution_that_is_refused_stops_the_build(build, source):
-    notebook = build.make_notebook(source(), solved=True)
+def test_a_solution_that_is_refused_stops_the_build(build, tiny_source):
+    notebook = build.make_notebook(tiny_source(), solved=True)
     notebook.cells[3].outputs = [stream("ok 3/3\n")]
     build.require_ok(notebook, "11_tiny")
     notebook.cells[3].outputs = [stream("2/3: Where is gamma?\n")]

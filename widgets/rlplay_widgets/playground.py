@@ -26,7 +26,7 @@ from rlplay_widgets.desk import Desk
 from rlplay_widgets.draft import default_config
 from rlplay_widgets.games import AgentGame
 from rlplay_widgets.keys import Keys
-from rlplay_widgets.lesson import LessonPreset, load_lesson
+from rlplay_widgets.lesson import LessonPreset, load_lesson, option_places
 from rlplay_widgets.looks import LooksBar
 from rlplay_widgets.overlays import Overlay
 from rlplay_widgets.painter import get_painter
@@ -166,11 +166,12 @@ class Playground:
         panels: dict[str, Callable[[], Panel]] = {
             name: partial(PANELS[name], self.desk) for name in names
         }
+        if self.lesson is not None:
+            self.desk.draft.lock(*option_places(self.lesson.locked))
+            self.desk.draft.show_only(*option_places(self.lesson.knobs))
         self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
         self.desk.open_tab = self.tabs.choose
         self.desk.chosen_tab = lambda: self.tabs.chosen
-        if self.lesson is not None:
-            self.desk.draft.lock(*self.lesson.places())
         self.widget = self._arrange()
 
     def _draw_over(self, frame: Frame, shown: Shown, picture: Picture) -> None:
