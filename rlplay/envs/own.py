@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, Field, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, create_model
 
 from rlplay.envs.base import BaseEnvironment
 from rlplay.errors import (
@@ -380,7 +380,7 @@ def register_observation(
         ContractError: For something that is no function.
     """
     _checked_name("An observation block", name)
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _MOST_NUMBERS:
+    if type(size) is not int or not 1 <= size <= _MOST_NUMBERS:
         raise ConfigError(
             f"Observation block {name!r}: size = {size!r} is not allowed. Allowed: a whole number "
             f"from 1 to {_MOST_NUMBERS}."
@@ -438,6 +438,13 @@ def list_observations(env_name: str | None = None) -> list[str]:
 # What a config says of them -----------------------------------------------------------------------
 
 
+def _listed(value: Any) -> Any:
+    """Read names as they are given on a command line: ``one,two``."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
 def _checked_blocks(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ConfigError(f"blocks = {list(names)!r} names one twice. Name each block once.")
@@ -447,7 +454,7 @@ def _checked_blocks(names: tuple[str, ...]) -> tuple[str, ...]:
 def with_blocks(model: type[BaseModel]) -> type[BaseModel]:
     """Add the option that names additional observation blocks to a config model."""
     _refuse_taken(model, BLOCKS)
-    declared = Annotated[tuple[str, ...], AfterValidator(_checked_blocks)]
+    declared = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_checked_blocks)]
     field = Field(
         (),
         title="Own blocks",

@@ -366,6 +366,11 @@ def test_a_block_needs_a_name_of_its_own():
         rlplay.register_reward(lambda t: 0)  # the decorator without its brackets
 
 
+def test_blocks_are_named_on_the_command_line_too():
+    config = rlplay.get_default_config().replace(env_config={"blocks": "compass, other"})
+    assert config.env_config["blocks"] == ["compass", "other"]
+
+
 def test_only_an_environment_with_facts_allows_blocks():
     class Mute(Walk):
         get_facts = BaseEnvironment.get_facts

@@ -95,6 +95,7 @@ def test_an_environment_appears_at_once_and_again_with_other_options(painter, wo
     choices = world.environment.options["env_name"].choices
     assert ("Hop", "hop") in choices
     world.environment.enter("env_name", "hop")
+    settle(painter)
     world.board.enter("width", 7)
     settle(painter)
     assert get_example(desk).num_inputs == 1

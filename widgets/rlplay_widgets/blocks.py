@@ -33,7 +33,6 @@ class BlocksForm(Form):
     def __init__(self, desk: Desk) -> None:
         self._known: dict[str, ObservationSpec | None] = {}
         super().__init__(desk, _Nothing, _PLACE, title="Own observation blocks")
-        self.widget.layout.display = "none"
 
     def follow(self, spec: EnvSpec) -> None:
         """Follow the blocks that are registered; the painter's alone.
@@ -50,7 +49,6 @@ class BlocksForm(Form):
             return
         self._known = known
         self._show([_option(name, block) for name, block in known.items()])
-        self.widget.layout.display = None if known else "none"
 
     def _value(self, name: str) -> Any:
         return name in self._desk.draft.config.env_config.get(BLOCKS, ())

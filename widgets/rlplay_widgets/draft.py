@@ -76,6 +76,11 @@ def rebuilt(config: RunConfig) -> RunConfig:
     return result.replace(**values)
 
 
+def _is_within(place: Place, places: frozenset[Place]) -> bool:
+    """Whether a place, or one that it stands below, is among some."""
+    return any(place[:length] in places for length in range(1, len(place) + 1))
+
+
 class Draft:
     """A config under edit; always whole and valid, with the wrong values kept beside it.
 
@@ -95,6 +100,7 @@ class Draft:
         self._config = config
         self._wrong: dict[Place, tuple[Any, RlplayError]] = {}
         self._locked: frozenset[Place] = frozenset()
+        self._knobs: frozenset[Place] = frozenset()
         self._specs = _specs(config)
         self.version = 0
         self.notice = ""
@@ -158,7 +164,17 @@ class Draft:
 
     def is_locked(self, *place: str | int) -> bool:
         """Whether a lesson keeps an option as it is; its control is then disabled."""
-        return any(place[:length] in self._locked for length in range(1, len(place) + 1))
+        return _is_within(place, self._locked)
+
+    def show_only(self, *places: Place) -> None:
+        """Have forms show these options alone, and all that stands below them; without any, all."""
+        with self._lock:
+            self._knobs = frozenset(places)
+            self.version += 1
+
+    def is_shown(self, *place: str | int) -> bool:
+        """Whether forms show an option; without a place, whether they show all of them."""
+        return not self._knobs or _is_within(place, self._knobs)
 
     def set(self, *place_and_value: Any) -> bool:
         """Put a value at a place: ``set("hyperparams", "gamma", 0.9)``.

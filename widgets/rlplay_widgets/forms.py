@@ -352,11 +352,15 @@ class Form:
         self._show(options_of(model, only, choices))
 
     def _show(self, options: Sequence[Option]) -> None:
-        """Make it a form with these controls; the painter's alone."""
-        self.options = {option.name: option for option in options}
+        """Make it a form with those of these controls that a lesson shows; the painter's alone."""
+        shown = self._desk.draft.is_shown
+        self.options = {
+            option.name: option for option in options if shown(*self.place, option.name)
+        }
         live = self._live_names()
         fields = [_described(option, option.name in live) for option in self.options.values()]
         assign(self.widget, fields=fields)
+        assign(self.widget.layout, display=None if fields else "none")
         self._painted = None
 
     # What a person does: in the kernel's threads -------------------------------------------------

@@ -120,6 +120,11 @@ class WorldPanel:
             ),
             "Rewards": ipw.VBox([self.rewards.widget, self.worth, self.variables]),
         }
+        self._controls = {
+            "Board": (self.environment, self.board),
+            "Observation": (self.observation, self.blocks),
+            "Rewards": (self.rewards,),
+        }
         self.widget = ipw.VBox([head, *self._sections.values()])
 
     # What a person does: in the kernel's threads -------------------------------------------------
@@ -183,11 +188,20 @@ class WorldPanel:
         self._painted = None
 
     def _show_section(self) -> None:
-        self.sections.show(SECTIONS.items(), self._section)
+        shown = self._shown_sections()
+        front = self._section if self._section in shown else next(iter(shown))
+        self.sections.show(shown.items(), front)
         for name, box in self._sections.items():
-            display = None if name == self._section else "none"
+            display = None if name == front else "none"
             if box.layout.display != display:
                 box.layout.display = display
+
+    def _shown_sections(self) -> dict[str, str]:
+        """The sections, with their words; in a lesson, those that it shows an option of."""
+        if self._desk.draft.is_shown():
+            return SECTIONS
+        some = [name for name, forms in self._controls.items() if any(f.options for f in forms)]
+        return {name: SECTIONS[name] for name in some or SECTIONS}
 
     def _show_example(self, example: Example | None, config: RunConfig) -> None:
         spec = get_env_spec(config.env_name)
