@@ -479,13 +479,20 @@ class TrainingSession:
             **changes: Values by event name.
 
         Raises:
-            ConfigError: For an unknown event or a value out of range; nothing is changed then.
+            ConfigError: For an unknown event, a value out of range, or another reward function
+                while it runs; nothing is changed then.
         """
         spec = get_env_spec(self.config.env_name)
         with self._lock:
             merged = validated(
                 spec.reward_model, {**self._rewards, **changes}, f"Rewards of {spec.name!r}"
             )
+            name = getattr(merged, "function", None)
+            if (self._running or self._goes_on) and name != self._rewards.get("function"):
+                raise ConfigError(
+                    "The reward function cannot change while training runs; start a new run for "
+                    "it. The values of events can."
+                )
             self._change("rewards", self._rewards, merged.model_dump(mode="json"))
 
     def _change(self, part: str, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from pictures import notebook
 from test_quickstart import PANEL, button, fits, open_notebook, run_first_code_cell, state, until
 
@@ -34,8 +33,6 @@ def chips(window: Window) -> Any:
     return window.page.get_by_role("radio")
 
 
-# Passes alone; among the others it is sometimes not in time. To be mended, then for every change.
-@pytest.mark.long
 def test_a_person_trains_two_agents(window: Window, lab: Lab) -> None:
     first = notebook(CELL)
     second = notebook("Playground.attach()")["cells"][0] | {"id": "again"}
@@ -64,6 +61,7 @@ def test_a_person_trains_two_agents(window: Window, lab: Lab) -> None:
     field(window, "Algorithm").select_option("PPO")
     window.page.get_by_text("steps", exact=True).first.wait_for()
     window.page.locator(".rlplay-train-form select").nth(2).select_option("seconds")
+    until(window, "() => document.querySelectorAll('.rlplay-train-form input')[1].value === '60'")
     field(window, "Train for").fill("2")
     field(window, "Train for").press("Enter")
     window.page.locator(".rlplay-more button").filter(has_text="Start another").click()

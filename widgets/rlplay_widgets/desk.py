@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig
-from rlplay.errors import SessionError
+from rlplay.envs.own import FUNCTION
+from rlplay.errors import RlplayError, SessionError
 from rlplay.storage import Replay, StorageManager, get_storage_manager
 from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets import clerk
-from rlplay_widgets.draft import Draft
+from rlplay_widgets.draft import Draft, rebuilt
 from rlplay_widgets.games import AgentGame, LiveWeights, PersonGame, ReplayGame, Thinker
 from rlplay_widgets.library import Library, SavedRun
 from rlplay_widgets.overlays import Choices
@@ -46,6 +47,11 @@ def look_of(session: TrainingSession) -> int:
         taken = list(_looks.values())
         _looks[session] = min(range(1, LOOKS + 1), key=taken.count)
     return _looks[session]
+
+
+def _live_rewards(reward_config: dict[str, Any]) -> dict[str, Any]:
+    """Give what can change while training runs: all but a reward function of one's own."""
+    return {name: value for name, value in reward_config.items() if name != FUNCTION}
 
 
 class Desk:
@@ -142,7 +148,7 @@ class Desk:
                 return
             if old is not None:
                 self._drafts[old] = self.draft.config
-            own = session.config.replace(run_id=None)
+            own = rebuilt(session.config).replace(run_id=None)
             self.draft.adopt(self._drafts.get(session, own))
             self._pace = session.snapshot().moves_per_second
             self._show(session)
@@ -173,7 +179,7 @@ class Desk:
             live = get_agent_spec(running.algo).hyperparameters.live_names()
             session.update_hyperparams(**{name: config.hyperparams[name] for name in live})
         if running.env_name == config.env_name:
-            session.update_rewards(**config.reward_config)
+            session.update_rewards(**_live_rewards(config.reward_config))
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.
@@ -192,7 +198,7 @@ class Desk:
             running, wanted = session.config, self.draft.config
             live = get_agent_spec(running.algo).hyperparameters.live_names()
             if part == "reward_config" and running.env_name == wanted.env_name:
-                session.update_rewards(**{name: value})
+                session.update_rewards(**_live_rewards({name: value}))
             elif part == "hyperparams" and running.algo == wanted.algo and name in live:
                 session.update_hyperparams(**{name: value})
             return True
@@ -238,7 +244,10 @@ class Desk:
         session = self.session
         if session is None or session.state != "new":
             return None
-        same = session.config.replace(run_id=None) == self.draft.config
+        try:
+            same = session.config.replace(run_id=None) == self.draft.config
+        except RlplayError:  # what it was made of was registered anew, with other options
+            return None
         return session if same else None
 
     def _show(self, session: TrainingSession) -> None:

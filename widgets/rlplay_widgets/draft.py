@@ -6,10 +6,12 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from rlplay.agents import AGENT_REGISTRY
 from rlplay.config import RunConfig, get_default_config, list_presets
+from rlplay.envs import ENV_REGISTRY
 from rlplay.errors import ConfigError, RlplayError
 
-__all__ = ["Draft", "Place", "look_up"]
+__all__ = ["Draft", "Place", "look_up", "rebuilt"]
 
 #: Where an option stands in a config: ("hyperparams", "learning_rate").
 Place = tuple[str | int, ...]
@@ -31,6 +33,26 @@ def _replaced(values: Any, place: Place, value: Any) -> Any:
     return copy
 
 
+def _specs(config: RunConfig) -> tuple[Any, ...]:
+    """Give names and registrations of what a config is made of; None where there is none."""
+    env_name, algo = config.env_name, config.algo
+    return env_name, algo, ENV_REGISTRY.get(env_name), AGENT_REGISTRY.get(algo)
+
+
+def rebuilt(config: RunConfig) -> RunConfig:
+    """Give a config the options that its environment and its algorithm declare by now.
+
+    What they still declare, and still allow, stays as it is.
+    """
+    values = config.to_dict()
+    result = get_default_config(config.algo, config.env_name)
+    for part in ("env_config", "reward_config", "hyperparams"):
+        for name, value in values.pop(part).items():
+            with suppress(RlplayError):
+                result = result.replace(**{part: {name: value}})
+    return result.replace(**values)
+
+
 class Draft:
     """A config under edit; always whole and valid, with the wrong values kept beside it.
 
@@ -49,12 +71,30 @@ class Draft:
         self._config = config
         self._wrong: dict[Place, tuple[Any, RlplayError]] = {}
         self._locked: frozenset[Place] = frozenset()
+        self._specs = _specs(config)
         self.version = 0
 
     @property
     def config(self) -> RunConfig:
-        """The config, without the values that are not allowed."""
+        """The config, without the values that are not allowed.
+
+        Where its environment or algorithm was registered anew, also a moment ago in a notebook's
+        cell, it has the options that the new one declares.
+        """
+        if _specs(self._config) != self._specs:
+            with self._lock:
+                self._follow()
         return self._config
+
+    def _follow(self) -> None:
+        """Take the options that the environment and the algorithm declare by now."""
+        old, now = self._specs, _specs(self._config)
+        self._specs = now
+        if None in now or old[:2] != now[:2]:
+            return  # it is another one, whose options the config has already; or it is gone
+        self._config = rebuilt(self._config)
+        self._wrong = {}
+        self.version += 1
 
     @property
     def problems(self) -> dict[Place, str]:
@@ -72,7 +112,7 @@ class Draft:
         with self._lock:
             if place in self._wrong:
                 return self._wrong[place][0]
-            return look_up(self._config.to_dict(), place)
+            return look_up(self.config.to_dict(), place)
 
     def default(self, *place: str | int) -> Any:
         """Give the value that the algorithm's default config for this environment has there."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from rlplay.config import RunConfig
 from rlplay.envs import BaseEnvironment, EnvSpec, create_env, get_env_spec
+from rlplay.envs.own import blocks_of
 from rlplay.errors import ContractError, RlplayError, UnknownEnvironment
 from rlplay_widgets import clerk
 from rlplay_widgets.board import Picture
@@ -181,7 +182,7 @@ def _good_action(env: BaseEnvironment, generator: np.random.Generator) -> Any:
 
 # One example for each board, made by the clerk ---------------------------------------------------
 
-Key = tuple[EnvSpec, str]
+Key = tuple[EnvSpec, str, tuple[Any, ...]]
 
 _lock = threading.Lock()
 _examples: OrderedDict[Key, Example] = OrderedDict()
@@ -195,7 +196,9 @@ def _key(config: RunConfig) -> Key | None:
         spec = get_env_spec(config.env_name)
     except UnknownEnvironment:
         return None
-    return spec, json.dumps(config.env_config, sort_keys=True)
+    # An environment or a block that is defined again is another one.
+    own = blocks_of(config.env_config)
+    return spec, json.dumps(config.env_config, sort_keys=True), own
 
 
 def get_example(desk: Desk) -> Example | None:

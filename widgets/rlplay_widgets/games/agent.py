@@ -190,7 +190,7 @@ def make_agent(config: RunConfig, seed: int | None = None) -> Agent:
         precision="float32",
         seed=config.seed if seed is None else seed,
     )
-    return create_agent(small, *spec.env.get_spaces(options))
+    return create_agent(small, *spec.get_spaces(options))
 
 
 class _Mind:

@@ -463,7 +463,7 @@ def taking_over(config: RunConfig, replay: Replay) -> RunConfig | None:
     else:
         board = replay.env_config
     spaces = [
-        spec.env.get_spaces(validated(spec.config_model, options, f"Environment {spec.name!r}"))
+        spec.get_spaces(validated(spec.config_model, options, f"Environment {spec.name!r}"))
         for options in (config.env_config, board)
     ]
     if config.env_name != replay.env_name or spaces[0] != spaces[1]:

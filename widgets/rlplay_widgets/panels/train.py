@@ -34,6 +34,11 @@ _COLUMNS = (
 )
 
 
+def _algorithms() -> tuple[tuple[str, str], ...]:
+    """The algorithms that are registered, also a moment ago in a notebook's cell."""
+    return tuple((spec.title, name) for name, spec in sorted(AGENT_REGISTRY.items()))
+
+
 class TrainPanel:
     """The algorithm with its preset, the run's name and budget, and how its episodes ended.
 
@@ -45,11 +50,12 @@ class TrainPanel:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._drawn: tuple[int, float | None] | None = None
+        self._drawn: tuple[Any, ...] | None = None
         self._learner: tuple[str, ...] | None = None
         self._next = float("-inf")
+        self._written = ""  # what the painter wrote into the budget's field
         self.algorithm = ipw.Dropdown(
-            options=[(spec.title, name) for name, spec in sorted(AGENT_REGISTRY.items())],
+            options=_algorithms(),
             value=desk.draft.get("algo"),
             description="Algorithm",
             tooltip="Who learns; takes effect with the next start",
@@ -102,6 +108,8 @@ class TrainPanel:
         self._desk.set("name", change["new"])
 
     def _choose_budget(self, change: dict[str, Any]) -> None:
+        if change["new"] == self._written:
+            return  # the painter's own, which may come after what a person typed meanwhile
         try:
             if self.unit.value == "seconds":
                 self._desk.seconds = parse_seconds(change["new"])
@@ -131,11 +139,16 @@ class TrainPanel:
 
     def _paint_form(self) -> None:
         draft, seconds = self._desk.draft, self._desk.seconds
-        now = (draft.version, seconds)
+        algorithms = _algorithms()
+        now = (draft.version, seconds, algorithms)
         if now == self._drawn:
             return
         config, preset = draft.config, draft.preset
         presets = rlplay.list_presets(config.algo, config.env_name)
+        if self.algorithm.options != algorithms:
+            with self.algorithm.hold_sync():
+                self.algorithm.options = algorithms
+                self.algorithm.value = config.algo
         assign(self.algorithm, value=config.algo, disabled=draft.is_locked("algo"))
         options = tuple(presets if preset else [*presets, _OWN])
         assign(self.preset, options=options)
@@ -143,7 +156,8 @@ class TrainPanel:
         assign(self.name, value=str(draft.get("name")), disabled=draft.is_locked("name"))
         assign(self.unit, value="steps" if seconds is None else "seconds")
         locked = draft.is_locked("total_steps")
-        assign(self.budget, value=self._written_budget(), disabled=locked, tooltip=self._hint())
+        self._written = self._budget_as_text()
+        assign(self.budget, value=self._written, disabled=locked, tooltip=self._hint())
         assign(self.unit, disabled=locked)
         reason = draft.problems.get(("total_steps",)) or draft.problems.get(("name",))
         about = (
@@ -157,7 +171,7 @@ class TrainPanel:
             return "Steps of the environment, on all boards; such as 60 000 000 or 60 M"
         return "Seconds of training, pauses not counted; such as 90 or 1:30"
 
-    def _written_budget(self) -> str:
+    def _budget_as_text(self) -> str:
         """The budget as it stands in its field."""
         seconds = self._desk.seconds
         if seconds is not None:
