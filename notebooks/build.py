@@ -145,8 +145,11 @@ def count_lines(text: str) -> int:
         return len(lines)
     for node in ast.walk(tree):
         match node:
-            case ast.Expr(ast.Constant(str()), lineno=first, end_lineno=last):
-                lines -= set(range(first, last + 1))
+            case (
+                ast.FunctionDef(body=[ast.Expr(ast.Constant(str())) as words, *_])
+                | ast.ClassDef(body=[ast.Expr(ast.Constant(str())) as words, *_])
+            ):
+                lines -= set(range(words.lineno, (words.end_lineno or words.lineno) + 1))
     return len(lines)
 
 
@@ -178,7 +181,7 @@ def _checked(text: str, where: str, *, solved: bool) -> str:
 
 
 def _answer_lines(text: str) -> int:
-    """The lines of code of a cell's longest answer."""
+    """The lines of code of a cell's answers."""
     answers = re.findall(rf"^\s*{BEGIN}\n(.*?)^\s*{END}", text, re.MULTILINE | re.DOTALL)
     code = (line.strip() for answer in answers for line in answer.splitlines())
     return sum(bool(line) and not line.startswith("#") for line in code)

@@ -12,6 +12,7 @@ import gymnasium
 from rlplay.agents.base import Agent, Hyperparameters, unknown_name
 from rlplay.agents.networks import build_network, count_parameters, register_activation
 from rlplay.config import RunConfig, get_default_config
+from rlplay.envs import get_env_spec
 from rlplay.errors import ContractError, UnknownAlgorithm
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "build_network",
     "count_parameters",
     "create_agent",
+    "explain_misfit",
     "get_agent_spec",
     "get_default_config",
     "list_algorithms",
@@ -116,8 +118,31 @@ def create_agent(
 
     Returns:
         An agent that has learned nothing yet.
+
+    Raises:
+        ContractError: When the algorithm does not fit the world; see `explain_misfit`.
     """
-    return get_agent_spec(config.algo).agent(config, observation_space, action_space)
+    agent = get_agent_spec(config.algo).agent
+    agent.check_fit(config, observation_space, action_space)
+    return agent(config, observation_space, action_space)
+
+
+def explain_misfit(config: RunConfig) -> str | None:
+    """Say why a config's algorithm cannot learn its world.
+
+    Args:
+        config: The run's config; nothing is trained.
+
+    Returns:
+        What the algorithm needs and what the world has; None when they fit.
+    """
+    world = get_env_spec(config.env_name)
+    spaces = world.env.get_spaces(world.config_model.model_validate(config.env_config))
+    try:
+        get_agent_spec(config.algo).agent.check_fit(config, *spaces)
+    except ContractError as error:
+        return str(error)
+    return None
 
 
 def list_algorithms() -> list[str]:

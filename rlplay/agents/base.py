@@ -181,6 +181,31 @@ class Agent(abc.ABC):
             WeightsMismatch: When they are of another network; the own weights are as they were.
         """
 
+    def set_rewards(self, reward_config: dict[str, Any]) -> None:  # noqa: B027 - most only learn
+        """Take note of what events pay from the next step on; for agents that know the rules.
+
+        Args:
+            reward_config: Fields of the environment's reward model; those left out keep theirs.
+        """
+
+    @classmethod  # noqa: B027 - an algorithm without needs of its own fits every world
+    def check_fit(
+        cls,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Refuse a world that the algorithm cannot learn; see `rlplay.agents.explain_misfit`.
+
+        Args:
+            config: The run's config.
+            observation_space: Space of one environment's observation.
+            action_space: Space of one environment's action.
+
+        Raises:
+            ContractError: Says what the algorithm needs and what the world has.
+        """
+
     @classmethod
     def describe_weights(
         cls,
@@ -327,6 +352,16 @@ class TorchAgent(Agent):
             num_actions: Actions of the environment.
         """
         return sum(cls.describe_outputs(config, num_actions).values())
+
+    @classmethod
+    def check_fit(
+        cls,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Refuse observations that are no flat vector."""
+        network_sizes(config, observation_space, action_space)
 
     @classmethod
     def describe_weights(

@@ -10,8 +10,8 @@ back from the goal. The agents of the same names do one sweep after each move.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -20,13 +20,25 @@ from pydantic import Field
 
 from rlplay.agents import register_agent
 from rlplay.agents.base import Actions, Flags, Hyperparameters, Observations, Rewards
-from rlplay.agents.tabular import PRESETS, TabularAgent
+from rlplay.agents.tabular import TabularAgent
 from rlplay.config import RunConfig
-from rlplay.envs import create_env
+from rlplay.envs import create_env, get_env_spec
 from rlplay.envs.gridworld import TransitionModel
 from rlplay.errors import ConfigError, ContractError
 
 __all__ = ["Sweep", "policy_iteration", "value_iteration"]
+
+#: A sweep after each move, so a few hundred moves are enough for any map.
+_PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "*": {
+        "default": {
+            "description": "One sweep over all states after each move, until nothing changes.",
+            "num_envs": 1,
+            "num_threads": 1,
+            "total_steps": 2_000,
+        }
+    }
+}
 
 
 class Sweep(NamedTuple):
@@ -174,16 +186,25 @@ class _Planner(TabularAgent):
     ) -> None:
         """Ask the world for its rules."""
         super().__init__(config, observation_space, action_space)
-        env = create_env(config.env_name, config.reward_config, **config.env_config)
-        get_model = getattr(env, "get_model", None)
-        if get_model is None:
+        self._world = create_env(config.env_name, config.reward_config, **config.env_config)
+        self.model = self._ask_rules()
+        self.values = np.zeros(len(self.q))
+        self._due = 1
+
+    @classmethod
+    def check_fit(
+        cls,
+        config: RunConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+    ) -> None:
+        """Refuse a world that does not tell its rules."""
+        super().check_fit(config, observation_space, action_space)
+        if not hasattr(get_env_spec(config.env_name).env, "get_model"):
             raise ContractError(
                 f"{config.algo!r} plans with the rules of the world, and {config.env_name!r} has "
                 "no get_model that tells them. Choose gridworld, or an algorithm that learns."
             )
-        self.model: TransitionModel = get_model()
-        self.values = np.zeros(len(self.q))
-        self._due = 1
 
     @property
     def epsilon(self) -> float:
@@ -207,6 +228,15 @@ class _Planner(TabularAgent):
         """Learn nothing from it: all is known; the next sweep is due."""
         self.steps += len(actions)
         self._due = 1
+
+    def set_rewards(self, reward_config: dict[str, Any]) -> None:
+        """Plan on with other rewards, from where V is."""
+        self._world.set_rewards(reward_config)
+        self.model = self._ask_rules()
+
+    def _ask_rules(self) -> TransitionModel:
+        ask: Callable[[], TransitionModel] = getattr(self._world, "get_model")  # noqa: B009
+        return ask()
 
     def train_step(self) -> dict[str, float]:
         """Sweep over all states once."""
@@ -237,7 +267,7 @@ class _Planner(TabularAgent):
         self._due = int(state["due"])
 
 
-@register_agent("value-iteration", title="Value iteration", presets=PRESETS)
+@register_agent("value-iteration", title="Value iteration", presets=_PRESETS)
 class ValueIteration(_Planner):
     """Plans by the known rules: each state's value is its best action's."""
 
@@ -248,7 +278,7 @@ class ValueIteration(_Planner):
         return best
 
 
-@register_agent("policy-iteration", title="Policy iteration", presets=PRESETS)
+@register_agent("policy-iteration", title="Policy iteration", presets=_PRESETS)
 class PolicyIteration(_Planner):
     """Plans by the known rules: evaluates a policy, then improves it."""
 

@@ -6,12 +6,12 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from rlplay.agents import AGENT_REGISTRY
+from rlplay.agents import AGENT_REGISTRY, explain_misfit, list_algorithms
 from rlplay.config import RunConfig, get_default_config, list_presets
 from rlplay.envs import ENV_REGISTRY
-from rlplay.errors import ConfigError, RlplayError
+from rlplay.errors import ConfigError, ContractError, RlplayError
 
-__all__ = ["Draft", "Place", "look_up", "rebuilt"]
+__all__ = ["Draft", "Place", "default_config", "look_up", "rebuilt"]
 
 #: Where an option stands in a config: ("hyperparams", "learning_rate").
 Place = tuple[str | int, ...]
@@ -31,6 +31,29 @@ def _replaced(values: Any, place: Place, value: Any) -> Any:
     copy = values.copy()
     copy[place[0]] = _replaced(values[place[0]], place[1:], value)
     return copy
+
+
+def default_config(env_name: str, algo: str | None = None) -> RunConfig:
+    """Give the default config of a world, with an algorithm that fits it.
+
+    Args:
+        env_name: The world.
+        algo: The algorithm; without one, PPO if it fits, else the first that does.
+
+    Raises:
+        ContractError: When the algorithm, or every one, does not fit.
+    """
+    if algo is not None:
+        config = get_default_config(algo, env_name)
+        reason = explain_misfit(config)
+        if reason is not None:
+            raise ContractError(reason)
+        return config
+    for name in ("ppo", *list_algorithms()):
+        config = get_default_config(name, env_name)
+        if explain_misfit(config) is None:
+            return config
+    raise ContractError(f"No algorithm fits {env_name!r}. Register one that does.")
 
 
 def _specs(config: RunConfig) -> tuple[Any, ...]:
@@ -61,6 +84,7 @@ class Draft:
 
     Attributes:
         version: Grows with every change.
+        notice: Which algorithm the last change of world brought along, and why; empty when none.
 
     Args:
         config: What to begin with.
@@ -73,6 +97,7 @@ class Draft:
         self._locked: frozenset[Place] = frozenset()
         self._specs = _specs(config)
         self.version = 0
+        self.notice = ""
 
     @property
     def config(self) -> RunConfig:
@@ -118,6 +143,12 @@ class Draft:
         """Give the value that the algorithm's default config for this environment has there."""
         config = self._config
         return look_up(get_default_config(config.algo, config.env_name).to_dict(), place)
+
+    def forget(self, *place: str | int) -> None:
+        """Forget a value that is not allowed; the config's own stands there again."""
+        with self._lock:
+            self._wrong.pop(place, None)
+            self.version += 1
 
     def lock(self, *places: Place) -> None:
         """Keep these options, and all that stands below them, as they are."""
@@ -214,8 +245,15 @@ class Draft:
         algo = name if field == "algo" else old.algo
         env_name = name if field == "env_name" else old.env_name
         try:
-            config = get_default_config(algo, env_name).replace(**self._own(env_name))
-            self._config = self._kept(config)
+            config = self._kept(get_default_config(algo, env_name).replace(**self._own(env_name)))
+            reason, notice = explain_misfit(config), ""
+            if reason is not None and field == "env_name" and not self.is_locked("algo"):
+                fitting = default_config(env_name).replace(**self._own(env_name))
+                config = self._kept(fitting)
+                notice = f"{reason} {config.algo!r} learns here instead."
+            elif reason is not None:
+                raise ContractError(reason)
+            self._config, self.notice = config, notice
         except RlplayError as error:
             self._wrong[(field,)] = name, error
             return False
