@@ -172,7 +172,9 @@ from rlplay.lessons.seeds import COMPARISONS, compare
 for name, (learner, count) in COMPARISONS.items():
     ours, theirs = load_seeds(learner).scores[:count], plain.scores[:count]
     low, high = compare(name)
-    print(f"{name}: means {ours.mean():.1f} and {theirs.mean():.1f}, interval {low:.1f} to {high:.1f}")
+    print(
+        f"{name}: means {ours.mean():.1f} and {theirs.mean():.1f}, interval {low:.1f} to {high:.1f}"
+    )
 
 # %% [markdown]
 # **Exercise 4.** Write a verdict for each: `"better"`, `"worse"` or `"not shown"`.

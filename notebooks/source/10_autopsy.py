@@ -178,8 +178,13 @@ check("next_cell", next_cell)
 # **Exercise 4.** Hand in a replay of this very game with a **higher** score. With a policy of your own (a function from the state to an action), with `follow_cycle(next_cell, 6)`, which makes a policy of your cycle, or by hand.
 
 # %%
-from rlplay.lessons.autopsy import CHALLENGE, CHALLENGE_SEED, follow_cycle, play_policy
-from rlplay.lessons.autopsy import towards_the_apple
+from rlplay.lessons.autopsy import (
+    CHALLENGE,
+    CHALLENGE_SEED,
+    follow_cycle,
+    play_policy,
+    towards_the_apple,
+)
 
 rule = play_policy(towards_the_apple, CHALLENGE, CHALLENGE_SEED)
 mine = ...  # your replay

@@ -55,9 +55,7 @@ def load_case(name: str) -> Replay:
         UnknownName: For any other name.
     """
     if name not in CASES:
-        raise UnknownName(
-            f"No case {name!r}.{nearest(name, CASES)} Available: {', '.join(CASES)}."
-        )
+        raise UnknownName(f"No case {name!r}.{nearest(name, CASES)} Available: {', '.join(CASES)}.")
     sample, replay = CASES[name]
     with zipfile.ZipFile(sample_path(sample)) as archive:
         return Replay.from_dict(json.loads(archive.read(f"replays/{replay}.json")))

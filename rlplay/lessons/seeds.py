@@ -128,7 +128,7 @@ def _bootstrap_interval(answer: Callable[..., tuple[float, float]]) -> Iterator[
                 "Leave out 2.5 % on each side, not 25 %: the quantiles 0.025 and 0.975.": (
                     np.quantile(middle, [0.25, 0.75])
                 ),
-                "That is the lowest and the highest resample: take the quantiles 0.025 and 0.975.": (
+                "That is the lowest and the highest resample. Take the quantiles 0.025, 0.975.": (
                     np.array([middle.min(), middle.max()])
                 ),
                 "That is the range of the values themselves. Take the quantiles of the "

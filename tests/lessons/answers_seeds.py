@@ -145,7 +145,7 @@ WRONG = {
     "verdicts": [
         (VERDICTS | {"idea, 20 seeds": "better"}, "the interval of the difference holds 0"),
         (VERDICTS | {"idea, 20 seeds": "worse"}, "neither the means nor the interval"),
-        (VERDICTS | {"window, 5 seeds": "worse"}, "other seeds may turn it round"),
+        (VERDICTS | {"window, 5 seeds": "better"}, "other seeds may turn it round"),
         (VERDICTS | {"idea, 5 seeds": "maybe"}, "write 'better', 'worse' or 'not shown'"),
         (VERDICTS | {"idea, 5 seeds": ...}, "not answered yet"),
         (VERDICTS | {"window, 20 seeds": "not shown"}, "on which side of 0"),

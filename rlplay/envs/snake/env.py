@@ -359,7 +359,8 @@ class SnakeEnv(BaseEnvironment):
     """Snake on one board.
 
     A snake starts with length 1, heading right, on a random cell (or with a `start_length`, along a
-    path through all cells). It grows by one with each apple, dies when it leaves the board, runs into itself or starves, and wins when it fills the board.
+    path through all cells). It grows by one with each apple, dies when it leaves the board, runs
+    into itself or starves, and wins when it fills the board.
     Actions: 0 straight, 1 turn right, 2 turn left.
 
     Args:

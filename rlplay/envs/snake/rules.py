@@ -40,7 +40,8 @@ __all__ = [
 ]
 
 #: One board. `grid_start` is the index of its cell (0, 0) within all grids, `trail_start` that of
-#: its trail within all trails, `head_start` the cells beyond one with which the snake began. Counts are in cells or steps; x grows to the right and y downwards.
+#: its trail within all trails, `head_start` the cells beyond one with which the snake began. Counts
+#: are in cells or steps; x grows to the right and y downwards.
 BOARD: Final = np.dtype(
     [
         ("grid_start", np.int64),

@@ -130,8 +130,8 @@ function render({ model, el }) {
     }
     group.append(shape("circle", { class: "mean", cx: sx(one.iqm), cy: y + 4, r: 5 }));
     const range = one.interval ? `, ${one.interval.map((x) => x.toFixed(1)).join(" to ")}` : "";
-    const label = words(sx(one.iqm), y + 28, `${one.iqm.toFixed(1)}${range}`, "middle");
-    group.append(label);
+    const middle = Math.min(sx(one.iqm), W - 66); // so that the words stay on the page
+    group.append(words(middle, y + 28, `${one.iqm.toFixed(1)}${range}`, "middle"));
   }
 
   function band(one) {
