@@ -219,6 +219,7 @@ def test_a_bad_file_is_one_clear_line(capsys, tmp_path, values, message):
         (["--import", "no_such_module"], "No module 'no_such_module'"),
         (["--grid-size", "8"], "Did you mean '--env.grid-size'"),
         (["--clip", "0.1", "--algo", "dqn"], "no option '--clip' with dqn on snake"),
+        (["--algo", "sarsa"], "'snake' has no numbered states"),
         (["--reward.closer", "scor * 2"], "no variable 'scor'. Did you mean 'score'?"),
         (["--learning-rate", "7"], "learning_rate = 7.0"),
         (["--learning-rate", "fast"], "learning_rate = 'fast'"),

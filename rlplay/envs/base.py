@@ -47,6 +47,8 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
     event_names: ClassVar[tuple[str, ...]] = ()
     #: How an episode can end.
     ending_names: ClassVar[tuple[str, ...]] = ("terminated", "truncated")
+    #: Whether the world moves on while a person who plays thinks, as a snake does.
+    goes_on: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -89,6 +91,16 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
         env = cls(config)
         env.close()
         return env.observation_space, env.action_space
+
+    @classmethod
+    def with_rewards(cls, state: dict[str, Any], rewards: BaseModel) -> dict[str, Any]:
+        """Give a `render_state` as it is with other rewards, where the picture shows them.
+
+        Args:
+            state: What `render_state` gave.
+            rewards: An instance of the registered reward model.
+        """
+        return state
 
     @classmethod
     def describe(cls, config: BaseModel) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft
 from rlplay_widgets.games import AgentGame, LiveWeights, PersonGame, ReplayGame, Thinker
 from rlplay_widgets.library import Library, SavedRun
+from rlplay_widgets.looks import Looks, TableReader
 from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
@@ -56,6 +57,7 @@ class Desk:
         draft: The config that Start will train.
         player: Who plays what is watched.
         choices: Which ways of looking inside are switched on.
+        looks: How the boards of small worlds are looked at.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
         seconds: Budget of the next session; None trains all steps of the draft.
         library: The saved runs, as they were listed last.
@@ -79,6 +81,7 @@ class Desk:
         self.draft = Draft(config)
         self.player = get_player()
         self.choices = Choices()
+        self.looks = Looks()
         self.looking_inside = False
         self.seconds: float | None = None
         self.library = Library(lambda: self.storage, painter.wake)
@@ -88,8 +91,9 @@ class Desk:
         self._lock = threading.RLock()
         self._game: Game | None = None
         self._thinker: Thinker | None = None
-        # What the board showed of a training: the session, its board, the thoughts about it.
-        self._sight: tuple[Any, ...] = (None, None, None)
+        self._tables = TableReader(painter.wake)
+        # What the board showed of a training: the session, its board, thoughts and table.
+        self._sight: tuple[Any, ...] = (None, None, None, None)
         self._version = 0
         self._last = Shown()  # the picture that was shown last
         self._pace: float | None = None
@@ -101,6 +105,8 @@ class Desk:
         #: Opens a tab by its name, and names the one in front; the Playground fills both in.
         self.open_tab: Callable[[str], None] = lambda name: None
         self.chosen_tab: Callable[[], str] = lambda: ""
+        #: Takes a point of the board that was clicked, in shares of its width and height.
+        self.on_point: Callable[[float, float], None] = lambda x, y: None
 
     @property
     def storage(self) -> StorageManager:
@@ -350,12 +356,14 @@ class Desk:
             if shown.state is None and not shown.problem:
                 # The picture stays until the first board of the game is there.
                 return replace(self._last, words=shown.words or "one moment", step=0, score=0.0)
-            self._last = replace(shown, ending=None, observation=None, thoughts=None)
+            self._last = replace(shown, ending=None, observation=None, thoughts=None, table=None)
             return shown
-        snapshot, thoughts = frame.snapshot, None
+        snapshot, thoughts, table = frame.snapshot, None, None
         if thinker is not None and (thought := thinker.look()) is not None:
             snapshot, thoughts = thought
-        sight = (session, snapshot.board_version, thoughts)
+        if session is not None and self.looks.wants_table(snapshot.env_name):
+            table = self._tables.look(session, frame.snapshot)
+        sight = (session, snapshot.board_version, thoughts, table)
         if any(new is not old for new, old in zip(sight, self._sight, strict=True)):
             self._sight = sight
             self._version += 1
@@ -369,9 +377,10 @@ class Desk:
             env_config=session.config.env_config if session is not None else {},
             observation=snapshot.observation,
             thoughts=thoughts,
+            table=table,
             version=self._version,
         )
-        self._last = replace(shown, ending=None, observation=None, thoughts=None)
+        self._last = replace(shown, ending=None, observation=None, thoughts=None, table=None)
         return shown
 
     def _think_about(self, session: TrainingSession | None) -> Thinker | None:
@@ -403,6 +412,7 @@ class Desk:
         then: Callable[[ResultT], None] | None = None,
         *,
         quiet: bool = False,
+        export: bool = False,
     ) -> None:
         """Have something done that takes long; what it raises is shown as a click's error is.
 
@@ -411,6 +421,7 @@ class Desk:
             job: Runs in the clerk's thread.
             then: Called there with the result.
             quiet: Whether it is no task that a person has to know of.
+            export: Whether it writes a file for elsewhere; other jobs do not wait for it.
         """
 
         def do() -> None:
@@ -430,7 +441,7 @@ class Desk:
 
         if not quiet:
             self._tasks.append(what)
-        clerk.submit(all_of_it)
+        clerk.submit(all_of_it, export=export)
         self.wake()
 
     def at_close(self, call: Callable[[], None]) -> None:

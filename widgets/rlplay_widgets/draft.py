@@ -6,10 +6,11 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from rlplay.agents import explain_misfit, list_algorithms
 from rlplay.config import RunConfig, get_default_config, list_presets
-from rlplay.errors import ConfigError, RlplayError
+from rlplay.errors import ConfigError, ContractError, RlplayError
 
-__all__ = ["Draft", "Place", "look_up"]
+__all__ = ["Draft", "Place", "default_config", "look_up"]
 
 #: Where an option stands in a config: ("hyperparams", "learning_rate").
 Place = tuple[str | int, ...]
@@ -31,6 +32,29 @@ def _replaced(values: Any, place: Place, value: Any) -> Any:
     return copy
 
 
+def default_config(env_name: str, algo: str | None = None) -> RunConfig:
+    """Give the default config of a world, with an algorithm that fits it.
+
+    Args:
+        env_name: The world.
+        algo: The algorithm; without one, PPO if it fits, else the first that does.
+
+    Raises:
+        ContractError: When the algorithm, or every one, does not fit.
+    """
+    if algo is not None:
+        config = get_default_config(algo, env_name)
+        reason = explain_misfit(config)
+        if reason is not None:
+            raise ContractError(reason)
+        return config
+    for name in ("ppo", *list_algorithms()):
+        config = get_default_config(name, env_name)
+        if explain_misfit(config) is None:
+            return config
+    raise ContractError(f"No algorithm fits {env_name!r}. Register one that does.")
+
+
 class Draft:
     """A config under edit; always whole and valid, with the wrong values kept beside it.
 
@@ -39,6 +63,7 @@ class Draft:
 
     Attributes:
         version: Grows with every change.
+        notice: Which algorithm the last change of world brought along, and why; empty when none.
 
     Args:
         config: What to begin with.
@@ -50,6 +75,7 @@ class Draft:
         self._wrong: dict[Place, tuple[Any, RlplayError]] = {}
         self._locked: frozenset[Place] = frozenset()
         self.version = 0
+        self.notice = ""
 
     @property
     def config(self) -> RunConfig:
@@ -78,6 +104,12 @@ class Draft:
         """Give the value that the algorithm's default config for this environment has there."""
         config = self._config
         return look_up(get_default_config(config.algo, config.env_name).to_dict(), place)
+
+    def forget(self, *place: str | int) -> None:
+        """Forget a value that is not allowed; the config's own stands there again."""
+        with self._lock:
+            self._wrong.pop(place, None)
+            self.version += 1
 
     def lock(self, *places: Place) -> None:
         """Keep these options, and all that stands below them, as they are."""
@@ -174,8 +206,15 @@ class Draft:
         algo = name if field == "algo" else old.algo
         env_name = name if field == "env_name" else old.env_name
         try:
-            config = get_default_config(algo, env_name).replace(**self._own(env_name))
-            self._config = self._kept(config)
+            config = self._kept(get_default_config(algo, env_name).replace(**self._own(env_name)))
+            reason, notice = explain_misfit(config), ""
+            if reason is not None and field == "env_name" and not self.is_locked("algo"):
+                fitting = default_config(env_name).replace(**self._own(env_name))
+                config = self._kept(fitting)
+                notice = f"{reason} {config.algo!r} learns here instead."
+            elif reason is not None:
+                raise ContractError(reason)
+            self._config, self.notice = config, notice
         except RlplayError as error:
             self._wrong[(field,)] = name, error
             return False

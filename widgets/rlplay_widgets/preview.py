@@ -236,6 +236,24 @@ def _make(desk: Desk) -> None:
 
 def preview(desk: Desk, frame: Frame) -> Shown:
     """Give what the board shows: what is watched, or an example of the board that Start opens."""
+    shown = _preview(desk, frame)
+    if desk.game is None and frame.snapshot.state not in LIVE and shown.state is not None:
+        return _with_rewards(desk, shown)
+    return shown
+
+
+def _with_rewards(desk: Desk, shown: Shown) -> Shown:
+    """Have the board say what the draft's rewards are, where its picture shows them."""
+    config, spec = desk.draft.config, get_env_spec(shown.env_name)
+    if spec.name != config.env_name or shown.state is None:
+        return shown
+    rewards = spec.reward_model.model_validate(config.reward_config)
+    state = spec.env.with_rewards(shown.state, rewards)
+    return shown if state == shown.state else replace(shown, state=state)
+
+
+def _preview(desk: Desk, frame: Frame) -> Shown:
+    """Give what the board shows, with the rewards that its state has."""
     shown = desk.shown(frame)
     config = desk.draft.config
     if desk.game is not None or frame.snapshot.state in LIVE:

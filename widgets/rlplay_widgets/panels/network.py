@@ -21,6 +21,7 @@ from rlplay.agents.networks import (
     count_parameters,
     describe_layers,
 )
+from rlplay.agents.tabular import TabularAgent
 from rlplay.config import RunConfig, validated
 from rlplay.envs import EnvSpec, get_env_spec
 from rlplay.errors import ConfigError, NetworkConfigError, RlplayError
@@ -295,6 +296,9 @@ def _ends(config: RunConfig, env: EnvSpec, agent: AgentSpec) -> _Ends:
         "problem": "",
         "activations": [_describe_activation(name) for name in tuple(ACTIVATIONS)],
     }
+    if issubclass(agent.agent, TabularAgent):
+        words = f"{agent.title} has no network: it keeps a table, a row a state, a column an action"
+        return _Ends(facts=facts | {"problem": f"{words}. The layers here do not count."})
     try:
         options = validated(env.config_model, config.env_config, f"Environment {env.name!r}")
         spaces = env.env.get_spaces(options)
