@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from rlplay.lessons.checking import Hint, call, exercise, expect, need
 
@@ -88,8 +89,8 @@ def _choose_arm(answer: Callable[[list[float], float, float, int], int]) -> Iter
 
 
 def ucb_scores(
-    values: Sequence[float], counts: Sequence[int], pull: int, width: float
-) -> np.ndarray:
+    values: npt.ArrayLike, counts: npt.ArrayLike, pull: int, width: float
+) -> npt.NDArray[np.float64]:
     """Give each arm's estimate with a bonus for what is little known (equation 2.10).
 
     Args:
@@ -101,7 +102,10 @@ def ucb_scores(
     Returns:
         (k,) value + width * sqrt(ln(pull) / count).
     """
-    return np.asarray(values) + width * np.sqrt(np.log(pull) / np.asarray(counts))
+    scores: npt.NDArray[np.float64] = np.asarray(values) + width * np.sqrt(
+        np.log(pull) / np.asarray(counts)
+    )
+    return scores
 
 
 @exercise("ucb_scores", parts=3)
@@ -136,7 +140,7 @@ def _ucb_scores(answer: Callable[..., np.ndarray]) -> Iterator[None]:
         yield
 
 
-def cumulative_regret(means: Sequence[float], arms: Sequence[int]) -> np.ndarray:
+def cumulative_regret(means: npt.ArrayLike, arms: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Add up what the best arm would have paid more, on average, after each pull.
 
     Args:

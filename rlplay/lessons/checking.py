@@ -52,7 +52,18 @@ Looks = Callable[[Any], Iterator[None]]
 L = TypeVar("L", bound=Looks)
 
 #: The modules that declare exercises, one for each lesson, in the order of the lessons.
-_LESSONS: Final = ("returns", "bandits", "planning", "tables", "observations", "dqn", "rewards", "policies", "seeds", "autopsy")
+_LESSONS: Final = (
+    "returns",
+    "bandits",
+    "planning",
+    "tables",
+    "observations",
+    "dqn",
+    "rewards",
+    "policies",
+    "seeds",
+    "autopsy",
+)
 #: Seconds after which an answer that has not come to an end is given up.
 _PATIENCE: Final = 10.0
 #: Two numbers are equal up to this, relative to the larger one where it is above 1.

@@ -178,7 +178,7 @@ def _improvement(answer: Callable[[list[float], list[float]], float]) -> Iterato
 
 
 @exercise("verdicts", parts=4)
-def _verdicts(answer: dict[str, str]) -> Iterator[None]:
+def _verdicts(answer: dict[str, Any]) -> Iterator[None]:
     need(isinstance(answer, dict), "Give a dict: a word for each comparison.")
     for comparison, (name, count) in COMPARISONS.items():
         need(comparison in answer, f"{comparison!r} is missing.")

@@ -66,7 +66,7 @@ class Tournament:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Give the table in words: `_COLUMNS` of each player."""
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for place, entry in enumerate(self.entries, start=1):
             if entry.problem:
                 rows.append(("-", entry.name, entry.problem, "", "", "", ""))
