@@ -232,7 +232,8 @@ def window_places(env_config: dict[str, Any], state: dict[str, Any]) -> Cells:
 
 def _snake_options(env_config: dict[str, Any]) -> SnakeConfig:
     """Give snake's own options of a config; blocks of somebody's own show no cells."""
-    return SnakeConfig(**{name: env_config[name] for name in SnakeConfig.model_fields})
+    own = {name: value for name, value in env_config.items() if name in SnakeConfig.model_fields}
+    return SnakeConfig(**own)
 
 
 def input_places(
