@@ -44,6 +44,7 @@ from rlplay.device import (
     keep_freed_memory,
 )
 from rlplay.envs import get_env_spec
+from rlplay.envs.own import FUNCTION
 from rlplay.errors import ConfigError, ContractError, RlplayError, RunNotFound, SessionError
 from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.storage.checkpoint import Entry, Packed, pack
@@ -865,7 +866,8 @@ class _Trainer:
         session = self._session
         self._moves_per_second = saved["moves_per_second"]
         self._live_rewards = dict(saved["rewards"])
-        self._loop.set_rewards(self._live_rewards)
+        events = {name: value for name, value in self._live_rewards.items() if name != FUNCTION}
+        self._loop.set_rewards(events)
         self._recorder.merge = self._moves_per_second is None
         agent = self._loop.agent
         agent.update_hyperparams(
