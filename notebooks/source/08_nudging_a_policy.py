@@ -139,7 +139,7 @@ import os
 
 import rlplay
 
-steps = 2_000 if os.environ.get("RLPLAY_CI") else 150_000
+steps = 2_000 if os.environ.get("RLPLAY_CI") else 60_000
 runs = {}
 for algo in ("reinforce", "ppo"):
     config = rlplay.get_default_config(algo, "gymnasium:CartPole-v1")
