@@ -181,7 +181,7 @@ def test_names_open_the_playground_with_their_defaults(painter):
     assert Playground(env_name="bandit").config.algo == "ppo"
     with pytest.raises(ContractError, match="keeps a table"):
         Playground(algo="sarsa")
-    with pytest.raises(ConfigError, match="only one"):
+    with pytest.raises(ConfigError, match="not both"):
         Playground(rlplay.get_default_config(), algo="dqn")
 
 
