@@ -1,6 +1,7 @@
 # make lab        set up what is missing, then open JupyterLab on the first notebook
 # make test       set up what is missing, then every check
 # make test-long  the tests that take too long for every change
+# make notebooks  the notebooks, made anew of notebooks/source
 # make clean      remove what the set-up made; saved runs stay
 #
 # Variables: PYTHON (the interpreter to build on), ARGS (for `jupyter lab` or pytest),
@@ -17,7 +18,13 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 CANDIDATES := $(PYTHON) python3 python3.13 python3.12 python3.11 python
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: help lab test test-long clean
+# The notebooks as a student gets them, and solved; both from top to bottom.
+TEST_NOTEBOOKS = rm -rf build/notebook-models build/solutions && \
+  $(BIN)/python notebooks/build.py --solutions build/solutions --expected && \
+  RLPLAY_CI=1 RLPLAY_MODELS="$(CURDIR)/build/notebook-models" \
+  $(BIN)/python -m pytest --nbval-lax notebooks build/solutions
+
+.PHONY: help lab test test-long notebooks clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -30,8 +37,7 @@ test: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(ARGS)
-	@rm -rf build/notebook-models
-	RLPLAY_CI=1 RLPLAY_MODELS="$(CURDIR)/build/notebook-models" $(BIN)/python -m pytest --nbval-lax notebooks
+	$(TEST_NOTEBOOKS)
 	@if chromium=$$($(BIN)/python tests/browser/chromium.py); then \
 	  echo "Browser tests with $$chromium"; \
 	  $(BIN)/python -m pytest tests/browser || { \
@@ -45,6 +51,13 @@ test: $(VENV)/.test-ready
 test-long: $(VENV)/.test-ready
 	$(BIN)/python -m pytest -m long $(ARGS)
 	$(BIN)/python -m pytest -m long tests/browser
+	for time in 1 2 3 4 5 6 7 8 9 10; do \
+	  echo "The notebooks, time $$time of 10"; \
+	  { $(TEST_NOTEBOOKS); } || exit 1; \
+	done
+
+notebooks: $(VENV)/.test-ready
+	$(BIN)/python notebooks/build.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

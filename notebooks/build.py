@@ -145,8 +145,11 @@ def count_lines(text: str) -> int:
         return len(lines)
     for node in ast.walk(tree):
         match node:
-            case ast.Expr(ast.Constant(str()), lineno=first, end_lineno=last):
-                lines -= set(range(first, last + 1))
+            case (
+                ast.FunctionDef(body=[ast.Expr(ast.Constant(str())) as words, *_])
+                | ast.ClassDef(body=[ast.Expr(ast.Constant(str())) as words, *_])
+            ):
+                lines -= set(range(words.lineno, (words.end_lineno or words.lineno) + 1))
     return len(lines)
 
 
@@ -178,7 +181,7 @@ def _checked(text: str, where: str, *, solved: bool) -> str:
 
 
 def _answer_lines(text: str) -> int:
-    """The lines of code of a cell's longest answer."""
+    """The lines of code of a cell's answers."""
     answers = re.findall(rf"^\s*{BEGIN}\n(.*?)^\s*{END}", text, re.MULTILINE | re.DOTALL)
     code = (line.strip() for answer in answers for line in answer.splitlines())
     return sum(bool(line) and not line.startswith("#") for line in code)
@@ -319,7 +322,7 @@ def _neutral(text: str, where: str, base: str) -> str:
     text = text.replace(f"{base}{os.sep}", "").replace(base, ".")
     places = {str(Path.home()), str(NOTEBOOKS.parent), sys.prefix, tempfile.gettempdir()}
     for place in places:
-        if place in text:
+        if place in text and len(Path(place).parts) > 1:  # a home may be the root
             raise BuildError(f"{where} shows a place on this machine ({place}):\n{text[:300]}")
     if re.search(r"\bat 0x[0-9a-f]{6,}", text):
         raise BuildError(f"{where} shows an address, another one in each run:\n{text[:300]}")
@@ -427,6 +430,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--expected goes with --solutions DIR")
     try:
         for source in find_sources(options.only):
+            if options.solutions is not None and BEGIN not in source.read_text(encoding="utf-8"):
+                continue  # it asks for nothing
             began = time.perf_counter()
             student = NOTEBOOKS / f"{source.stem}.ipynb"
             if options.solutions is None:

@@ -18,20 +18,31 @@ from rlplay.agents import (
     register_activation,
     register_agent,
 )
+from rlplay.agents.check import check_agent
 from rlplay.agents.networks import build_network, count_parameters
 from rlplay.config import RunConfig, describe_preset, get_default_config, list_presets
 from rlplay.device import get_device, get_device_info, get_global_device, set_global_device
 from rlplay.envs import (
     ENV_REGISTRY,
+    OBSERVATION_REGISTRY,
+    REWARD_REGISTRY,
     BaseEnvironment,
+    Transition,
     check_environment,
+    check_observation,
+    check_reward,
     create_env,
     create_vector_env,
     list_environments,
+    list_observations,
+    list_rewards,
     register_env,
+    register_observation,
+    register_reward,
 )
 from rlplay.errors import RlplayError
 from rlplay.evaluation import EvaluationResult, evaluate, load_agent
+from rlplay.report import CheckReport
 from rlplay.storage import Replay, StorageManager, get_storage_manager
 from rlplay.training.run import train
 from rlplay.training.session import SessionState, TrainingSession, sessions
@@ -42,8 +53,11 @@ __version__ = "0.1.0"
 __all__ = [
     "AGENT_REGISTRY",
     "ENV_REGISTRY",
+    "OBSERVATION_REGISTRY",
+    "REWARD_REGISTRY",
     "Agent",
     "BaseEnvironment",
+    "CheckReport",
     "EvaluationResult",
     "Replay",
     "RlplayError",
@@ -51,8 +65,12 @@ __all__ = [
     "SessionState",
     "StorageManager",
     "TrainingSession",
+    "Transition",
     "build_network",
+    "check_agent",
     "check_environment",
+    "check_observation",
+    "check_reward",
     "count_parameters",
     "create_agent",
     "create_env",
@@ -66,12 +84,16 @@ __all__ = [
     "get_storage_manager",
     "list_algorithms",
     "list_environments",
+    "list_observations",
     "list_presets",
+    "list_rewards",
     "load_agent",
     "measure_speed",
     "register_activation",
     "register_agent",
     "register_env",
+    "register_observation",
+    "register_reward",
     "sessions",
     "set_global_device",
     "train",

@@ -10,6 +10,8 @@ Every message says what came, what is allowed, and what to do next::
     ├── UnknownName (LookupError)           a name that nobody registered
     │   ├── UnknownEnvironment
     │   ├── UnknownAlgorithm
+    │   ├── UnknownReward
+    │   ├── UnknownObservation
     │   └── UnknownPreset
     ├── DeviceError (RuntimeError)          a device that is not there
     │   └── OutOfMemory                     a device that is full
@@ -50,7 +52,9 @@ __all__ = [
     "UnknownAlgorithm",
     "UnknownEnvironment",
     "UnknownName",
+    "UnknownObservation",
     "UnknownPreset",
+    "UnknownReward",
     "WeightsMismatch",
     "nearest",
 ]
@@ -108,6 +112,14 @@ class UnknownEnvironment(UnknownName):
 
 class UnknownAlgorithm(UnknownName):
     """No algorithm is registered under this name."""
+
+
+class UnknownReward(UnknownName):
+    """No reward function is registered under this name, in this kernel."""
+
+
+class UnknownObservation(UnknownName):
+    """No observation block is registered under this name, in this kernel."""
 
 
 class UnknownPreset(UnknownName):

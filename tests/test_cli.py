@@ -219,6 +219,7 @@ def test_a_bad_file_is_one_clear_line(capsys, tmp_path, values, message):
         (["--import", "no_such_module"], "No module 'no_such_module'"),
         (["--grid-size", "8"], "Did you mean '--env.grid-size'"),
         (["--clip", "0.1", "--algo", "dqn"], "no option '--clip' with dqn on snake"),
+        (["--algo", "sarsa"], "'snake' has no numbered states"),
         (["--reward.closer", "scor * 2"], "no variable 'scor'. Did you mean 'score'?"),
         (["--learning-rate", "7"], "learning_rate = 7.0"),
         (["--learning-rate", "fast"], "learning_rate = 'fast'"),
@@ -645,10 +646,12 @@ def test_warmup(capsys):
 def package(tmp_path):
     """Give the notebooks folder of an installation."""
     folder = tmp_path / "site" / "notebooks"
-    (folder / "pictures").mkdir(parents=True)
+    (folder / "source" / "pictures").mkdir(parents=True)
     (folder / "00_quickstart.ipynb").write_text("first")
     (folder / "01_more.ipynb").write_text("more")
-    (folder / "pictures" / "snake.svg").write_text("<svg/>")
+    (folder / "build.py").write_text("pass")
+    (folder / "source" / "01_more.py").write_text("# %%")
+    (folder / "source" / "pictures" / "snake.png").write_text("png")
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / ".ipynb_checkpoints" / "x.ipynb").write_text("no")
     return folder
@@ -658,7 +661,7 @@ def test_notebooks_are_copied_and_updated(package, tmp_path):
     mine = tmp_path / "mine"
     assert copy_notebooks(package, mine) == []
     found = sorted(path.name for path in mine.rglob("*") if path.is_file())
-    assert found == [".rlplay-notebooks.json", "00_quickstart.ipynb", "01_more.ipynb", "snake.svg"]
+    assert found == [".rlplay-notebooks.json", "00_quickstart.ipynb", "01_more.ipynb"]
     (package / "01_more.ipynb").write_text("more and better")
     assert copy_notebooks(package, mine) == []
     assert (mine / "01_more.ipynb").read_text() == "more and better"

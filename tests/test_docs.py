@@ -10,16 +10,23 @@ from rlplay.agents import AGENT_REGISTRY
 from rlplay.agents.networks import ACTIVATIONS
 from rlplay.cli.train import _train_parser
 from rlplay.config import get_default_config
-from rlplay.envs import ENV_REGISTRY
+from rlplay.envs import ENV_REGISTRY, OBSERVATION_REGISTRY, REWARD_REGISTRY
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 @pytest.fixture
 def registries():
     """Take back what a page registers."""
-    tables = (ENV_REGISTRY, AGENT_REGISTRY, ACTIVATIONS, gymnasium.registry)
+    tables = (
+        ENV_REGISTRY,
+        AGENT_REGISTRY,
+        OBSERVATION_REGISTRY,
+        REWARD_REGISTRY,
+        ACTIVATIONS,
+        gymnasium.registry,
+    )
     before = [dict(table) for table in tables]
     yield
     for table, entries in zip(tables, before, strict=True):

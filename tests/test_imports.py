@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 #: Whoever stands further down may import whoever stands above, and its own line.
 LAYERS = (
-    ("errors", "seeding", "statistics"),
+    ("errors", "report", "seeding", "statistics"),
     ("config", "device"),
     ("envs",),
     ("agents", "storage"),

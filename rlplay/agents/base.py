@@ -179,6 +179,13 @@ class Agent(abc.ABC):
             WeightsMismatch: When they are of another network; the own weights are as they were.
         """
 
+    def set_rewards(self, reward_config: dict[str, Any]) -> None:  # noqa: B027 - most only learn
+        """Take note of what events pay from the next step on; for agents that know the rules.
+
+        Args:
+            reward_config: Fields of the environment's reward model; those left out keep theirs.
+        """
+
     @classmethod  # noqa: B027 - an algorithm without needs of its own fits every world
     def check_fit(
         cls,

@@ -191,6 +191,41 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "num_threads": 1,
         }
     },
+    "gridworld": {
+        "default": {
+            "description": "A small network finds the way within seconds.",
+            "num_envs": 8,
+            "total_steps": 30_000,
+            "network_config": {"layers": [{"units": 64}]},
+            "hyperparams": {
+                "learning_rate": 1e-3,
+                "discount": 0.9,
+                "batch_size": 64,
+                "final_epsilon": 0.1,
+                "epsilon_steps": 15_000,
+                "replay_capacity": 20_000,
+                "learning_starts": 500,
+                "target_update_interval": 200,
+            },
+        }
+    },
+    "gymnasium:CartPole-v1": {
+        "default": {
+            "description": "Balances the pole to the end within a minute or two.",
+            "num_envs": 8,
+            "total_steps": 120_000,
+            "network_config": {"layers": [{"units": 128}, {"units": 128}]},
+            "hyperparams": {
+                "learning_rate": 1e-3,
+                "final_learning_rate_fraction": 0.05,
+                "batch_size": 128,
+                "final_epsilon": 0.02,
+                "epsilon_steps": 20_000,
+                "replay_capacity": 50_000,
+                "learning_starts": 1_000,
+            },
+        }
+    },
     "snake": {
         "default": {
             "description": "The balanced choice: many boards and a large replay buffer.",
@@ -199,8 +234,8 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             # Two channels, wall and body: with PPO's one channel of all that blocks, it learned
             # less in a minute (mean score 24 instead of 27).
             "env_config": {"danger": "off", "wall": True, "body": "lifetime"},
-            # Many small minibatches: after 30 s it scored 26, and with 512 transitions, half as many
-            # updates, 13.
+            # Many small minibatches: after 30 s it scored 26, and with 512 transitions, which are
+            # half as many updates, 13.
             "hyperparams": {"batch_size": 256, "learning_rate": 7e-4, "epsilon_steps": 50_000},
         },
         "fast": {

@@ -10,8 +10,8 @@ back from the goal. The agents of the same names do one sweep after each move.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -20,13 +20,25 @@ from pydantic import Field
 
 from rlplay.agents import register_agent
 from rlplay.agents.base import Actions, Flags, Hyperparameters, Observations, Rewards
-from rlplay.agents.tabular import PRESETS, TabularAgent
+from rlplay.agents.tabular import TabularAgent
 from rlplay.config import RunConfig
 from rlplay.envs import create_env, get_env_spec
 from rlplay.envs.gridworld import TransitionModel
 from rlplay.errors import ConfigError, ContractError
 
 __all__ = ["Sweep", "policy_iteration", "value_iteration"]
+
+#: A sweep after each move, so a few hundred moves are enough for any map.
+_PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "*": {
+        "default": {
+            "description": "One sweep over all states after each move, until nothing changes.",
+            "num_envs": 1,
+            "num_threads": 1,
+            "total_steps": 2_000,
+        }
+    }
+}
 
 
 class Sweep(NamedTuple):
@@ -174,8 +186,8 @@ class _Planner(TabularAgent):
     ) -> None:
         """Ask the world for its rules."""
         super().__init__(config, observation_space, action_space)
-        env: Any = create_env(config.env_name, config.reward_config, **config.env_config)
-        self.model: TransitionModel = env.get_model()
+        self._world = create_env(config.env_name, config.reward_config, **config.env_config)
+        self.model = self._ask_rules()
         self.values = np.zeros(len(self.q))
         self._due = 1
 
@@ -217,6 +229,15 @@ class _Planner(TabularAgent):
         self.steps += len(actions)
         self._due = 1
 
+    def set_rewards(self, reward_config: dict[str, Any]) -> None:
+        """Plan on with other rewards, from where V is."""
+        self._world.set_rewards(reward_config)
+        self.model = self._ask_rules()
+
+    def _ask_rules(self) -> TransitionModel:
+        ask: Callable[[], TransitionModel] = getattr(self._world, "get_model")  # noqa: B009
+        return ask()
+
     def train_step(self) -> dict[str, float]:
         """Sweep over all states once."""
         if not self._due:
@@ -246,7 +267,7 @@ class _Planner(TabularAgent):
         self._due = int(state["due"])
 
 
-@register_agent("value-iteration", title="Value iteration", presets=PRESETS)
+@register_agent("value-iteration", title="Value iteration", presets=_PRESETS)
 class ValueIteration(_Planner):
     """Plans by the known rules: each state's value is its best action's."""
 
@@ -257,7 +278,7 @@ class ValueIteration(_Planner):
         return best
 
 
-@register_agent("policy-iteration", title="Policy iteration", presets=PRESETS)
+@register_agent("policy-iteration", title="Policy iteration", presets=_PRESETS)
 class PolicyIteration(_Planner):
     """Plans by the known rules: evaluates a policy, then improves it."""
 

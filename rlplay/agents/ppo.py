@@ -164,6 +164,24 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "total_steps": 2_000_000,
         }
     },
+    "gridworld": {
+        "default": {
+            "description": "A small network finds the way within seconds.",
+            "num_envs": 16,
+            "total_steps": 60_000,
+            "network_config": {"layers": [{"units": 64}]},
+            "hyperparams": {"learning_rate": 3e-3, "discount": 0.9, "entropy_coefficient": 0.01},
+        }
+    },
+    "gymnasium:CartPole-v1": {
+        "default": {
+            "description": "Balances the pole to the end within a minute.",
+            "num_envs": 16,
+            "total_steps": 200_000,
+            "network_config": {"layers": [{"units": 64}, {"units": 64}]},
+            "hyperparams": {"discount": 0.99, "num_steps": 64, "num_epochs": 8},
+        }
+    },
     "snake": {
         "default": {
             "description": "The balanced choice: given the time, it learns to fill the board.",

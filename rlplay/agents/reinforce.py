@@ -37,7 +37,30 @@ __all__ = ["Reinforce", "ReinforceHyperparameters"]
 _LEARNING: Final[dict[str, JsonValue]] = {"group": "learning", "live": True}
 
 _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
-    "*": {"default": {"num_envs": 16, "num_threads": 1, "total_steps": 200_000}},
+    "*": {
+        "default": {
+            "description": "Works for small environments with short episodes.",
+            "num_envs": 16,
+            "num_threads": 1,
+            "total_steps": 200_000,
+        }
+    },
+    "gridworld": {
+        "default": {
+            "description": "A small network finds the way within seconds.",
+            "total_steps": 100_000,
+            "network_config": {"layers": [{"units": 64}]},
+            "hyperparams": {"learning_rate": 5e-3, "discount": 0.9},
+        }
+    },
+    "gymnasium:CartPole-v1": {
+        "default": {
+            "description": "Learns to balance the pole within a minute or two, with ups and downs.",
+            "total_steps": 400_000,
+            "network_config": {"layers": [{"units": 64}]},
+            "hyperparams": {"learning_rate": 5e-3},
+        }
+    },
 }
 
 

@@ -30,7 +30,29 @@ _EXPLORATION: Final[dict[str, JsonValue]] = {"group": "exploration", "live": Tru
 
 #: One board, one thread: a table learns step by step.
 PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
-    "*": {"default": {"num_envs": 1, "num_threads": 1, "total_steps": 50_000}}
+    "*": {
+        "default": {
+            "description": "One board, and a table that is read from end to end.",
+            "num_envs": 1,
+            "num_threads": 1,
+            "total_steps": 50_000,
+        }
+    },
+    "gridworld": {
+        "default": {
+            "description": "Finds the shortest way over the built-in maps; one step in five is "
+            "a random one, so that it goes on exploring.",
+            "total_steps": 20_000,
+        }
+    },
+    "bandit": {
+        "default": {
+            "description": "One pull in ten is a random one; no later reward hangs on a pull, so "
+            "gamma is 0.",
+            "total_steps": 20_000,
+            "hyperparams": {"discount": 0.0, "epsilon": 0.1, "final_epsilon": 0.1},
+        }
+    },
 }
 
 

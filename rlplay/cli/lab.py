@@ -93,10 +93,8 @@ def copy_notebooks(source: Path, folder: Path) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         record = folder / _COPIES
         copied = _read_copies(record)
-        for path in sorted(source.rglob("*")):
-            name = path.relative_to(source).as_posix()
-            if not path.is_file() or any(part.startswith(".") for part in path.parts[-2:]):
-                continue
+        for path in sorted(source.glob("*.ipynb")):
+            name = path.name
             target = folder / name
             new = _digest(path)
             old = _digest(target) if target.is_file() else None
@@ -104,7 +102,6 @@ def copy_notebooks(source: Path, folder: Path) -> list[str]:
                 lines.append(f"Kept your own {name}.")
                 continue
             if old != new:
-                target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
             copied[name] = new
         record.write_text(json.dumps(copied, indent=1), encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, overload
 
 import gymnasium
@@ -13,24 +13,50 @@ from pydantic import BaseModel
 
 from rlplay.config import validated
 from rlplay.envs.bandit import BanditEnv
-from rlplay.envs.base import BaseEnvironment, VectorEnvironment, check_environment
+from rlplay.envs.base import BaseEnvironment, VectorEnvironment
 from rlplay.envs.gridworld import GridworldEnv
 from rlplay.envs.gymnasium_env import PREFIX, gymnasium_class
+from rlplay.envs.own import (
+    OBSERVATION_REGISTRY,
+    REWARD_REGISTRY,
+    Facts,
+    OwnBoard,
+    OwnParts,
+    Transition,
+    list_observations,
+    list_rewards,
+    parts_of,
+    plain,
+    register_observation,
+    register_reward,
+    with_blocks,
+    with_function,
+)
 from rlplay.envs.snake import SnakeEnv, SnakeVectorEnv
 from rlplay.envs.vector import Vectorised, checked_num_envs
 from rlplay.errors import ConfigError, ContractError, UnknownEnvironment, nearest
 
 __all__ = [
     "ENV_REGISTRY",
+    "OBSERVATION_REGISTRY",
+    "REWARD_REGISTRY",
     "BaseEnvironment",
     "EnvSpec",
+    "Facts",
+    "Transition",
     "VectorEnvironment",
     "check_environment",
+    "check_observation",
+    "check_reward",
     "create_env",
     "create_vector_env",
     "get_env_spec",
     "list_environments",
+    "list_observations",
+    "list_rewards",
     "register_env",
+    "register_observation",
+    "register_reward",
 ]
 
 EnvironmentT = TypeVar("EnvironmentT", bound=type[BaseEnvironment])
@@ -45,8 +71,8 @@ class EnvSpec:
         name: What `create_env` knows it by.
         title: What a person reads.
         description: One paragraph, from the class's docstring.
-        config_model: The model of its options.
-        reward_model: The model of its rewards.
+        config_model: The model of its options, with `blocks` where it allows such.
+        reward_model: The model of its rewards, with `function`.
         env: The class of one board.
         vector_env: The class of many boards, or None for rlplay's own vectoriser.
         version: Grows whenever the same options and seeds give other episodes.
@@ -60,6 +86,76 @@ class EnvSpec:
     env: type[BaseEnvironment]
     vector_env: VectorEnvFactory | None
     version: int
+    #: Both models as the environment itself declares them.
+    plain_models: tuple[type[BaseModel], type[BaseModel]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Add the options that name what is somebody's own."""
+        object.__setattr__(self, "plain_models", (self.config_model, self.reward_model))
+        object.__setattr__(self, "reward_model", with_function(self.reward_model))
+        if self.allows_blocks:
+            object.__setattr__(self, "config_model", with_blocks(self.config_model))
+
+    @property
+    def allows_blocks(self) -> bool:
+        """Whether observation blocks of somebody's own may be added to what the agent sees."""
+        return self.env.get_facts is not BaseEnvironment.get_facts
+
+    def get_spaces(self, config: BaseModel) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+        """Give the spaces of observations and actions that these options lead to.
+
+        Args:
+            config: The options, an instance of `config_model`.
+
+        Raises:
+            UnknownObservation: When they name a block that is not registered here.
+        """
+        observations, actions = self.env.get_spaces(plain(config, self.plain_models[0]))
+        return parts_of(config).extend_space(observations), actions
+
+    def describe(self, config: BaseModel) -> dict[str, Any]:
+        """Give the metadata that these options lead to; see `BaseEnvironment.get_metadata`.
+
+        Args:
+            config: The options, an instance of `config_model`.
+
+        Raises:
+            UnknownObservation: When they name a block that is not registered here.
+        """
+        own, options = parts_of(config), plain(config, self.plain_models[0])
+        metadata = self.env.describe(options)
+        if not own:
+            return metadata
+        return own.extend_metadata(metadata, self.env.get_spaces(options)[0])
+
+    def make_many(
+        self,
+        num_envs: int,
+        own: OwnParts,
+        config: BaseModel | None = None,
+        rewards: BaseModel | None = None,
+    ) -> VectorEnvironment:
+        """Make many boards, in the environment's own vector form or in ours.
+
+        Args:
+            num_envs: How many.
+            own: A reward function and observation blocks to lay around them.
+            config: The options, as the environment itself declares them.
+            rewards: The values of the events, likewise.
+        """
+        config = self.plain_models[0]() if config is None else config
+        rewards = self.plain_models[1]() if rewards is None else rewards
+        if not own:
+            if self.vector_env is not None:
+                return self.vector_env(num_envs, config, rewards)
+            return Vectorised(self.env, num_envs, config, rewards)
+        if self.vector_env is not None and getattr(self.vector_env, "takes_parts", False):
+            return self.vector_env(num_envs, config, rewards, own)
+
+        def make(config: BaseModel | None, rewards: BaseModel | None) -> BaseEnvironment:
+            return OwnBoard(self.env(config, rewards), own)
+
+        return Vectorised(make, num_envs, config, rewards)
 
     @property
     def gymnasium_id(self) -> str:
@@ -212,12 +308,12 @@ def get_env_spec(name: str) -> EnvSpec:
 
 def _options(
     spec: EnvSpec, env_config: dict[str, Any], reward_config: dict[str, Any] | None
-) -> tuple[BaseModel, BaseModel]:
-    """Validate the options and rewards of an environment."""
-    return (
-        validated(spec.config_model, env_config, f"Environment {spec.name!r}"),
-        validated(spec.reward_model, reward_config or {}, f"Rewards of {spec.name!r}"),
-    )
+) -> tuple[BaseModel, BaseModel, OwnParts]:
+    """Validate the options and rewards of an environment, and look up what they name."""
+    config = validated(spec.config_model, env_config, f"Environment {spec.name!r}")
+    rewards = validated(spec.reward_model, reward_config or {}, f"Rewards of {spec.name!r}")
+    own = parts_of(config, rewards)
+    return plain(config, spec.plain_models[0]), plain(rewards, spec.plain_models[1]), own
 
 
 def create_env(
@@ -240,11 +336,14 @@ def create_env(
 
     Raises:
         UnknownEnvironment: When nobody registered that name.
+        UnknownReward: When nobody registered the reward function here.
+        UnknownObservation: When nobody registered an observation block here.
         ConfigError: For an unknown option or a value out of range.
     """
     spec = get_env_spec(name)
-    config, rewards = _options(spec, env_config, reward_config)
-    return spec.env(config, rewards, render_mode=render_mode)
+    config, rewards, own = _options(spec, env_config, reward_config)
+    env = spec.env(config, rewards, render_mode=render_mode)
+    return OwnBoard(env, own) if own else env
 
 
 def create_vector_env(
@@ -266,14 +365,14 @@ def create_vector_env(
 
     Raises:
         UnknownEnvironment: When nobody registered that name.
+        UnknownReward: When nobody registered the reward function here.
+        UnknownObservation: When nobody registered an observation block here.
         ConfigError: For an unknown option or a value out of range.
     """
     num_envs = checked_num_envs(num_envs)
     spec = get_env_spec(name)
-    config, rewards = _options(spec, env_config, reward_config)
-    if spec.vector_env is not None:
-        return spec.vector_env(num_envs, config, rewards)
-    return Vectorised(spec.env, num_envs, config, rewards)
+    config, rewards, own = _options(spec, env_config, reward_config)
+    return spec.make_many(num_envs, own, config, rewards)
 
 
 def list_environments() -> list[dict[str, Any]]:
@@ -289,7 +388,7 @@ def list_environments() -> list[dict[str, Any]]:
             "title": spec.title,
             "description": spec.description,
             "version": spec.version,
-            "metadata": spec.env.describe(spec.config_model()),
+            "metadata": spec.describe(spec.config_model()),
         }
         for _, spec in sorted(ENV_REGISTRY.items())
     ]
@@ -298,3 +397,10 @@ def list_environments() -> list[dict[str, Any]]:
 register_env("snake", SnakeEnv, vector_env=SnakeVectorEnv, title="Snake")
 register_env("gridworld", GridworldEnv, title="Gridworld")
 register_env("bandit", BanditEnv, title="Bandit")
+
+# It needs all of the above.
+from rlplay.envs.check import (  # noqa: E402
+    check_environment,
+    check_observation,
+    check_reward,
+)

@@ -168,6 +168,7 @@ class BanditEnv(BaseEnvironment):
             "last": self._last,
             "reward": self._reward,
             "noise": self.config.noise,
+            "spread": self.config.spread,
             "steps": self._steps,
             "score": self._score,
             "return": self._return,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -10,7 +9,6 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
@@ -18,7 +16,7 @@ from rlplay.config import validated
 from rlplay.envs.rewards import EventRewards, reward_variables
 from rlplay.errors import ConfigError, ContractError
 
-__all__ = ["BaseEnvironment", "NoOptions", "VectorEnvironment", "check_environment"]
+__all__ = ["BaseEnvironment", "NoOptions", "VectorEnvironment"]
 
 
 class NoOptions(BaseModel):
@@ -47,6 +45,8 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
     event_names: ClassVar[tuple[str, ...]] = ()
     #: How an episode can end.
     ending_names: ClassVar[tuple[str, ...]] = ("terminated", "truncated")
+    #: Whether the world moves on while a person who plays thinks, as a snake does.
+    goes_on: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -91,6 +91,16 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
         return env.observation_space, env.action_space
 
     @classmethod
+    def with_rewards(cls, state: dict[str, Any], rewards: BaseModel) -> dict[str, Any]:
+        """Give a `render_state` as it is with other rewards, where the picture shows them.
+
+        Args:
+            state: What `render_state` gave.
+            rewards: An instance of the registered reward model.
+        """
+        return state
+
+    @classmethod
     def describe(cls, config: BaseModel) -> dict[str, Any]:
         """Give the metadata that an environment of these options has; see `get_metadata`.
 
@@ -130,6 +140,20 @@ class BaseEnvironment(gymnasium.Env[Any, Any]):
             "events": list(self.event_names),
             "endings": list(self.ending_names),
         }
+
+    def get_facts(self) -> dict[str, Any]:
+        """Say what is true of the board, by name: numbers, or arrays that always have one shape.
+
+        This is what reward functions and observation blocks of somebody's own look at (see
+        `register_reward` and `register_observation`). An environment that writes it allows such
+        blocks. It depends on nothing but the state, and is only asked for where they are used.
+        """
+        return {}
+
+    @property
+    def saves_state(self) -> bool:
+        """Whether the environment can be saved: it has `get_state` and `set_state`."""
+        return type(self).get_state is not BaseEnvironment.get_state
 
     def set_rewards(self, reward_config: dict[str, Any]) -> None:
         """Change what events pay from the next step on; values left out keep theirs.
@@ -217,6 +241,9 @@ class VectorEnvironment(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     #: What can happen in a step and be worth a reward.
     event_names: tuple[str, ...] = ()
+    #: Whether its maker takes, as a fourth argument, a reward function and observation blocks of
+    #: somebody's own; without it, rlplay's own vectoriser steps the boards where they are used.
+    takes_parts: bool = False
     #: False after a `set_state` that could not bring every board back as it was.
     restores_exactly: bool = True
 
@@ -254,245 +281,3 @@ class VectorEnvironment(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue exactly where `get_state` was called."""
         raise NotImplementedError
-
-
-def check_environment(environment: BaseEnvironment | str, *, num_steps: int = 200) -> list[str]:
-    """Run the contract of an environment and say in plain words what holds.
-
-    Args:
-        environment: A registered name, which also checks the vector form, or an environment.
-        num_steps: How many random steps to play.
-
-    Returns:
-        One sentence for each promise that holds.
-
-    Raises:
-        ContractError: With one line for each promise that is broken.
-        UnknownEnvironment: When nobody registered that name.
-    """
-    from rlplay.envs import create_env, create_vector_env
-
-    env = create_env(environment) if isinstance(environment, str) else environment
-    check = _Check()
-    check.single(env, num_steps)
-    if isinstance(environment, str) and not check.broken:
-        check.vector(create_vector_env(environment, 3), num_steps)
-    if check.broken:
-        raise ContractError(
-            f"{type(env).__name__} breaks the contract of an environment:\n"
-            + "\n".join(f"- {line}" for line in check.broken)
-        )
-    return check.kept
-
-
-class _Check:
-    """Collects which promises an environment keeps and which it breaks."""
-
-    def __init__(self) -> None:
-        self.kept: list[str] = []
-        self.broken: list[str] = []
-
-    def promise(self, holds: bool, sentence: str, otherwise: str) -> bool:
-        """Note a promise: the sentence where it holds, otherwise what came instead."""
-        if holds:
-            if sentence not in self.kept:
-                self.kept.append(sentence)
-        elif otherwise not in self.broken:
-            self.broken.append(otherwise)
-        return holds
-
-    def single(self, env: BaseEnvironment, num_steps: int) -> None:
-        """Check one board."""
-        if not self.promise(
-            isinstance(env, BaseEnvironment),
-            "derives from BaseEnvironment",
-            f"{type(env).__name__} does not derive from rlplay.envs.BaseEnvironment",
-        ):
-            return
-        for name in ("observation_space", "action_space"):
-            space = getattr(env, name, None)
-            if not self.promise(
-                isinstance(space, spaces.Space),
-                f"has an {name}",
-                f"{name} is {space!r}; set a gymnasium space in the constructor",
-            ):
-                return
-        if _owner(env, "get_spaces") is not BaseEnvironment:
-            self.promise(
-                type(env).get_spaces(env.config) == (env.observation_space, env.action_space),
-                "get_spaces gives the spaces that an environment of these options has",
-                "get_spaces gave other spaces than an environment of these options has",
-            )
-        if _owner(env, "describe") is not BaseEnvironment:
-            self.promise(
-                type(env).describe(env.config) == env.get_metadata(),
-                "describe gives the metadata that an environment of these options has",
-                "describe gave other metadata than an environment of these options has",
-            )
-        try:
-            first = self._play(env, 7, num_steps)
-            again = self._play(env, 7, num_steps)
-        except _Broken:
-            return
-        self.promise(
-            first == again,
-            "the same seed and actions give the same episodes",
-            "the same seed and actions gave two different episodes; draw only from a generator "
-            "that reset(seed=...) seeds",
-        )
-        self._is_json("render_state()", env.render_state())
-        self._is_json("get_metadata()", env.get_metadata())
-        if type(env).get_state is not BaseEnvironment.get_state:
-            self._state(env, num_steps)
-
-    def _play(self, env: BaseEnvironment, seed: int, num_steps: int) -> list[bytes]:
-        """Play from a seed with fixed actions, check each step, and give what came."""
-        env.action_space.seed(seed)
-        observation = self._reset(env, seed)
-        trace = [observation.tobytes()]
-        episode = 0
-        for _ in range(num_steps):
-            observation, ended = self._step(env, trace)
-            if ended:
-                episode += 1
-                observation = self._reset(env, seed + episode)
-                trace.append(observation.tobytes())
-        return trace
-
-    def _reset(self, env: BaseEnvironment, seed: int) -> NDArray[np.float32]:
-        result: Any = env.reset(seed=seed)
-        self._need(
-            isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict),
-            "reset gives (observation, info)",
-            f"reset gave {type(result).__name__}, not (observation, info)",
-        )
-        observation: NDArray[np.float32] = result[0]
-        info: dict[str, Any] = result[1]
-        self._observation(env, observation, "reset")
-        self.promise(
-            info.get("episode_seed") == seed,
-            'reset(seed=s) reports info["episode_seed"] == s',
-            f'reset(seed={seed}) reported info["episode_seed"] = {info.get("episode_seed")!r}',
-        )
-        return observation
-
-    def _step(self, env: BaseEnvironment, trace: list[bytes]) -> tuple[NDArray[np.float32], bool]:
-        result: Any = env.step(env.action_space.sample())
-        self._need(
-            isinstance(result, tuple) and len(result) == 5,
-            "step gives (observation, reward, terminated, truncated, info)",
-            "step gave something other than (observation, reward, terminated, truncated, info)",
-        )
-        observation, reward, terminated, truncated, info = result
-        self._observation(env, observation, "step")
-        self._need(
-            isinstance(reward, (int, float, np.number)) and bool(np.isfinite(reward)),
-            "rewards are finite numbers",
-            f"step gave the reward {reward!r}, not a finite number",
-        )
-        for name, value in (("terminated", terminated), ("truncated", truncated)):
-            self._need(
-                isinstance(value, (bool, np.bool_)),
-                "terminated and truncated are True or False",
-                f"step gave {name} = {value!r}, not True or False",
-            )
-        self._need(
-            isinstance(info, dict), "info is a dict", f"step gave an info of {type(info).__name__}"
-        )
-        trace += [observation.tobytes(), repr((float(reward), terminated, truncated)).encode()]
-        return observation, bool(terminated or truncated)
-
-    def _observation(self, env: BaseEnvironment, observation: Any, where: str) -> None:
-        self._need(
-            isinstance(observation, np.ndarray) and env.observation_space.contains(observation),
-            "observations lie in the observation_space",
-            f"{where} gave an observation outside the observation_space {env.observation_space}: "
-            f"{getattr(observation, 'dtype', type(observation).__name__)} of shape "
-            f"{np.shape(observation)}",
-        )
-
-    def _need(self, holds: bool, sentence: str, otherwise: str) -> None:
-        """Note a promise without which the rest cannot be checked."""
-        if not self.promise(holds, sentence, otherwise):
-            raise _Broken
-
-    def _is_json(self, what: str, value: Any) -> None:
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            self.promise(False, "", f"{what} is not JSON-serialisable: {error}")
-        else:
-            self.promise(
-                isinstance(value, dict),
-                f"{what} is JSON-serialisable",
-                f"{what} gave {type(value).__name__}, not a dict",
-            )
-
-    def _state(self, env: BaseEnvironment, num_steps: int) -> None:
-        """Check that a restored board goes on exactly as the saved one did."""
-        env.reset(seed=11)
-        state = env.get_state()
-        env.action_space.seed(11)
-        actions = [env.action_space.sample() for _ in range(num_steps)]
-
-        def go_on() -> list[bytes]:
-            trace = []
-            for action in actions:
-                observation, reward, terminated, truncated, _ = env.step(action)
-                trace += [observation.tobytes(), repr(float(reward)).encode()]
-                if terminated or truncated:
-                    trace.append(env.reset()[0].tobytes())
-            return trace
-
-        first = go_on()
-        env.set_state(state)
-        self.promise(
-            first == go_on(),
-            "set_state continues exactly where get_state was called",
-            "set_state did not continue exactly where get_state was called",
-        )
-
-    def vector(self, env: VectorEnvironment, num_steps: int) -> None:
-        """Check many boards."""
-        mode = env.metadata.get("autoreset_mode")
-        self.promise(
-            mode == AutoresetMode.SAME_STEP,
-            "the vector form begins the next episode in the same step",
-            f"the vector form has autoreset_mode {mode!r}, not AutoresetMode.SAME_STEP",
-        )
-        observations, infos = env.reset(seed=5)
-        seeds = np.asarray(infos.get("episode_seed"))
-        self.promise(
-            seeds.shape == (env.num_envs,) and bool((seeds == 5 + np.arange(env.num_envs)).all()),
-            "reset(seed=s) of the vector form begins board i with the episode seed s + i",
-            f"reset(seed=5) of the vector form reported episode seeds {infos.get('episode_seed')}",
-        )
-        self.promise(
-            env.observation_space.contains(observations),
-            "observations of the vector form lie in its space",
-            "reset of the vector form gave observations outside its observation_space",
-        )
-        env.action_space.seed(5)
-        for _ in range(num_steps):
-            observations, _, terminated, truncated, infos = env.step(env.action_space.sample())
-            ended = terminated | truncated
-            if not ended.any():
-                continue
-            final = infos.get("final_obs")
-            self.promise(
-                isinstance(final, np.ndarray)
-                and final.shape == observations.shape
-                and np.array_equal(np.asarray(infos.get("_final_obs")), ended)
-                and "final_info" in infos,
-                "final_obs is one dense array with the mask _final_obs",
-                "after an ending, infos lack a dense final_obs, its mask _final_obs or final_info",
-            )
-
-
-def _owner(env: BaseEnvironment, name: str) -> type:
-    """Give the class that an environment has a method from."""
-    return next(cls for cls in type(env).__mro__ if name in vars(cls))
-
-
-class _Broken(Exception):
-    """A promise is broken without which the rest cannot be checked; never leaves this module."""

@@ -203,6 +203,7 @@ class GridworldEnv(BaseEnvironment):
     rewards: GridworldRewards
     event_names = tuple(_EVENTS.values())
     ending_names = ("goal", "treasure", "pit", "truncated")
+    goes_on = False
 
     def __init__(
         self,
@@ -335,18 +336,21 @@ class GridworldEnv(BaseEnvironment):
 
     def render_state(self) -> dict[str, Any]:
         """Give the map, where the agent is, and what cells pay."""
-        return {
+        state = {
             "rows": list(self.rows),
             "agent": {"x": self._at[0], "y": self._at[1]},
             "steps": self._steps,
             "return": self._return,
             "ending": self._ending,
-            "worth": {
-                character: float(getattr(self.rewards, event))
-                for character, event in _EVENTS.items()
-            },
-            "cells": dict(self.rewards.cells),
         }
+        return self.with_rewards(state, self.rewards)
+
+    @classmethod
+    def with_rewards(cls, state: dict[str, Any], rewards: BaseModel) -> dict[str, Any]:
+        """Give a `render_state` as it is with other rewards: "worth" of the signs, and "cells"."""
+        values = rewards.model_dump()
+        worth = {character: float(values[event]) for character, event in _EVENTS.items()}
+        return {**state, "worth": worth, "cells": values["cells"]}
 
     def render(self) -> NDArray[np.uint8]:
         """Draw the map as an array of pixels, (height, width, 3) uint8."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -91,7 +91,7 @@ class Vectorised(VectorEnvironment):
     its first episode seed begins. All arrays are new at each step.
 
     Args:
-        env: The class of one board.
+        env: The class of one board, or what makes one of a config and rewards.
         num_envs: How many boards.
         config: The options; defaults when left out.
         rewards: The values of the events; defaults when left out.
@@ -104,7 +104,7 @@ class Vectorised(VectorEnvironment):
 
     def __init__(
         self,
-        env: type[BaseEnvironment],
+        env: Callable[..., BaseEnvironment],
         num_envs: int,
         config: BaseModel | None = None,
         rewards: BaseModel | None = None,
@@ -125,7 +125,7 @@ class Vectorised(VectorEnvironment):
         self._infos: list[dict[str, Any]] = [{} for _ in self.envs]
         self._running = False
         # A board that cannot be saved comes back by its seed and its actions.
-        self._saves_state = env.get_state is not BaseEnvironment.get_state
+        self._saves_state = first.saves_state
         self._actions: list[list[Any]] = [[] for _ in self.envs]
 
     @property

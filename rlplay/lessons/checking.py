@@ -6,23 +6,27 @@ An exercise is a generator that looks at one answer, part by part::
     def _discounted_return(answer):
         for rewards, gamma in CASES:
             got = call(answer, rewards, gamma)
-            expect(got, discounted_return(rewards, gamma), {sum(rewards): "Where is gamma?"})
-            yield
+            expect(got, discounted_return(rewards, gamma), {"Where is gamma?": sum(rewards)})
+            yield  # one more part is right
 
-Each ``yield`` is a part that is right. What is wrong raises `Hint`, with words that help: `call` and
-`expect` do it for the mistakes that any exercise meets (no answer yet, a wrong type or shape, an
-exception, a loop without end, inputs that were changed).
+What is wrong raises `Hint`, with words that help: `call` and `expect` do it for the mistakes that
+any exercise meets (no answer yet, a wrong type or shape, an exception, inputs that were changed),
+and `check` for a loop without end. A look never trusts the type of an answer; where it did all the
+same, `check` says that this is not what was asked for.
 """
 
 from __future__ import annotations
 
 import copy
+import ctypes
 import importlib
+import io
 import os
-import signal
+import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, Final, TypeVar
@@ -50,13 +54,17 @@ L = TypeVar("L", bound=Looks)
 #: The modules that declare exercises, one for each lesson, in the order of the lessons.
 _LESSONS: Final = ("returns", "planning", "tables")
 #: Seconds after which an answer that has not come to an end is given up.
-_PATIENCE: Final = 10
+_PATIENCE: Final = 10.0
 #: Two numbers are equal up to this, relative to the larger one where it is above 1.
 _TOLERANCE: Final = 1e-9
 
 
-class Hint(Exception):  # noqa: N818 - what a student reads, not an error of the program
+class Hint(Exception):
     """What is wrong with an answer, in words that help to mend it."""
+
+
+class _TooLong(BaseException):
+    """Raised into an answer that does not come to an end; no ``except Exception`` keeps it."""
 
 
 class WrongAnswer(RlplayError):
@@ -103,10 +111,11 @@ def exercise(name: str, *, parts: int) -> Callable[[L], L]:
 
 
 def list_exercises() -> list[Exercise]:
-    """List all exercises in the order of the lessons."""
+    """List all exercises in the order of the lessons; a teacher's own ones come last."""
     for lesson in _LESSONS:
         importlib.import_module(f"rlplay.lessons.{lesson}")
-    return list(_EXERCISES.values())
+    places = {lesson: place for place, lesson in enumerate(_LESSONS)}
+    return sorted(_EXERCISES.values(), key=lambda known: places.get(known.lesson, len(places)))
 
 
 def find_exercise(name: str) -> Exercise:
@@ -138,16 +147,27 @@ def check(name: str, answer: Any) -> None:
     right = 0
     try:
         _is_there(answer)
-        with _patience():
-            for _ in exercise.look(copy.copy(answer) if isinstance(answer, list) else answer):
+        with _quiet(), _patience():
+            for _ in exercise.look(answer):
                 right += 1
     except Hint as hint:
         line = f"{right}/{exercise.parts}: {hint}"
-        print(line)
-        if os.environ.get("NBGRADER_EXECUTION"):
-            raise WrongAnswer(line) from None
+    except _TooLong:
+        line = (
+            f"{right}/{exercise.parts}: No end after {_PATIENCE:g} seconds: is there a loop whose "
+            "condition never changes?"
+        )
+    except Exception as error:
+        line = (
+            f"{right}/{exercise.parts}: {_say(answer)} is not what this exercise asks for "
+            f"({_reason(error)})."
+        )
+    else:
+        print(f"ok {right}/{exercise.parts}")
         return
-    print(f"ok {right}/{exercise.parts}")
+    print(line)
+    if os.environ.get("NBGRADER_EXECUTION"):
+        raise WrongAnswer(line)
 
 
 # What exercises are looked at with -------------------------------------------------------------
@@ -179,13 +199,10 @@ def call(answer: Callable[..., Any], *arguments: Any) -> Any:
     shown = f"{name}({', '.join(_say(value) for value in arguments)})"
     try:
         got = answer(*given)
-    except Hint:
-        raise
     except NotImplementedError:
         raise Hint("Not written yet: put your lines where the dots are.") from None
-    except Exception as error:
-        what = " ".join(str(error).split())[:200]
-        raise Hint(f"{shown} raised {type(error).__name__}: {what}") from None
+    except (Exception, SystemExit) as error:
+        raise Hint(f"{shown} raised {_reason(error)}") from None
     need(
         not isinstance(got, EllipsisType),
         "Not written yet: put your lines where the dots are.",
@@ -236,13 +253,14 @@ def expect(
 def _numbers(got: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
     """Read numbers of a shape."""
     kind = "a number" if shape == () else f"numbers of shape {shape}"
-    if hasattr(got, "detach"):
-        got = got.detach().cpu().numpy()
+    refused = Hint(f"{what} should be {kind}, not {_say(got)}.")
     try:
-        array = np.asarray(got, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise Hint(f"{what} should be {kind}, not {_say(got)}.") from None
-    need(not isinstance(got, str), f"{what} should be {kind}, not {_say(got)}.")
+        found = np.asarray(got.detach().cpu() if hasattr(got, "detach") else got)
+    except Exception:  # whatever an object of the answer's own does there
+        raise refused from None
+    if found.dtype.kind not in "iuf":
+        raise refused
+    array = found.astype(np.float64)
     if shape == () and array.shape == (1,):
         raise Hint(f"{what} is an array with one number; give the number: float(...).")
     need(array.shape == shape, f"{what} should be {kind}, not of shape {array.shape}.")
@@ -257,7 +275,7 @@ def _close(one: np.ndarray, other: Any) -> bool:
 def _same(one: Any, other: Any) -> bool:
     """Whether two inputs are equal; what cannot be compared counts as equal."""
     if isinstance(one, np.ndarray):
-        return one.shape == np.shape(other) and bool(np.array_equal(one, other))
+        return bool(np.array_equal(one, other, equal_nan=one.dtype.kind == "f"))
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, dict):
@@ -277,13 +295,23 @@ def _say(value: Any) -> str:
         return f"[{', '.join(_say(part) for part in value[:8])}{', ...' if len(value) > 8 else ''}]"
     if isinstance(value, np.generic | np.ndarray):
         return _say(value.item())
-    if isinstance(value, list | tuple) and len(value) <= 8:
-        inner = ", ".join(_say(part) for part in value)
+    if isinstance(value, list | tuple):
+        inner = ", ".join([_say(part) for part in value[:8]] + ["..."] * (len(value) > 8))
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
-    if isinstance(value, str | int | bool | dict | list | tuple | None):
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_say(key)}: {_say(value[key])}" for key in list(value)[:8])
+        return f"{{{inner}{', ...' if len(value) > 8 else ''}}}"
+    if isinstance(value, str | int | None):
         text = repr(value)
         return text if len(text) <= 60 else f"{text[:57]}..."
-    return f"a {type(value).__name__}"
+    kind = type(value).__name__
+    return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
+
+
+def _reason(error: BaseException) -> str:
+    """What an exception says, in one line that is the same each time."""
+    words = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(str(error).split()))[:200]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _is_there(answer: Any) -> None:
@@ -294,22 +322,34 @@ def _is_there(answer: Any) -> None:
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """Give an answer up that does not come to an end, where the system can do that."""
-    can = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    if not can:
+def _quiet() -> Iterator[None]:
+    """Keep what an answer prints or warns of out of the one line."""
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
-        return
 
-    def give_up(*_: Any) -> None:
-        raise Hint(
-            f"No end after {_PATIENCE} seconds: is there a loop whose condition never changes?"
-        )
 
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Raise `_TooLong` into what does not come to an end, also where signals cannot (Windows)."""
+    caller = ctypes.c_ulong(threading.get_ident())
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    ended, lock = threading.Event(), threading.Lock()
+
+    def watch() -> None:
+        wait = _PATIENCE
+        while not ended.wait(wait):
+            with lock:
+                if not ended.is_set():
+                    raise_in(caller, ctypes.py_object(_TooLong))
+            wait = 0.5  # an answer with a bare `except:` in its loop kept it
+
+    watcher = threading.Thread(target=watch, name="rlplay-patience", daemon=True)
+    watcher.start()
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        with lock:
+            ended.set()
+            raise_in(caller, None)  # one that was raised, and did not arrive yet
+        watcher.join()

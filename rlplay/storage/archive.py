@@ -159,7 +159,7 @@ def _spaces(config: RunConfig) -> tuple[gymnasium.Space[Any], gymnasium.Space[An
     """Give the spaces of the run's environment."""
     spec = get_env_spec(config.env_name)
     options = validated(spec.config_model, config.env_config, f"Environment {spec.name!r}")
-    return spec.env.get_spaces(options)
+    return spec.get_spaces(options)
 
 
 def _expected_weights(config: RunConfig) -> dict[str, torch.Tensor]:

@@ -151,6 +151,15 @@ class TrainingLoop:
             self.items += 1
             yield item
 
+    def set_rewards(self, reward_config: dict[str, Any]) -> None:
+        """Change what events pay from the next step on, and tell the agent.
+
+        Args:
+            reward_config: Fields of the environment's reward model; those left out keep theirs.
+        """
+        self.env.set_rewards(reward_config)
+        self.agent.set_rewards(reward_config)
+
     def _move(self) -> Move:
         """Do one vector step."""
         observations = self.observations

@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from rlplay.agents import get_agent_spec
+from rlplay.agents import explain_misfit, get_agent_spec
 from rlplay.config import RunConfig, validated
 from rlplay.device import (
     available_devices,
@@ -44,7 +44,7 @@ from rlplay.device import (
     keep_freed_memory,
 )
 from rlplay.envs import get_env_spec
-from rlplay.errors import ConfigError, RlplayError, RunNotFound, SessionError
+from rlplay.errors import ConfigError, ContractError, RlplayError, RunNotFound, SessionError
 from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.storage.checkpoint import Entry, Packed, pack
 from rlplay.training.loop import Episodes, Move, TrainingLoop, num_torch_threads, resolved
@@ -342,6 +342,7 @@ class TrainingSession:
 
         Raises:
             SessionError: When it already runs.
+            ContractError: When the algorithm does not fit the world; nothing is written then.
             DeviceError: When the config asks for a device that is not here.
             StorageError: When the models folder cannot be written.
         """
@@ -479,13 +480,20 @@ class TrainingSession:
             **changes: Values by event name.
 
         Raises:
-            ConfigError: For an unknown event or a value out of range; nothing is changed then.
+            ConfigError: For an unknown event, a value out of range, or another reward function
+                while it runs; nothing is changed then.
         """
         spec = get_env_spec(self.config.env_name)
         with self._lock:
             merged = validated(
                 spec.reward_model, {**self._rewards, **changes}, f"Rewards of {spec.name!r}"
             )
+            name = getattr(merged, "function", None)
+            if (self._running or self._goes_on) and name != self._rewards.get("function"):
+                raise ConfigError(
+                    "The reward function cannot change while training runs; start a new run for "
+                    "it. The values of events can."
+                )
             self._change("rewards", self._rewards, merged.model_dump(mode="json"))
 
     def _change(self, part: str, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -541,6 +549,7 @@ class TrainingSession:
                 reward_config=self._rewards,
             )
             here = resolved(config)
+            _refuse_misfit(here)
             if goes_on:
                 run_id = str(config.run_id)
                 self.storage.claim(config.env_name, run_id, self)
@@ -578,6 +587,16 @@ class TrainingSession:
             f"<TrainingSession {self.run_id or 'without a run'}: {self.config.algo} on "
             f"{self.config.env_name}, {self.state}>"
         )
+
+
+def _refuse_misfit(config: RunConfig) -> None:
+    """Refuse an algorithm that cannot learn its world."""
+    try:
+        reason = explain_misfit(config)
+    except Exception:  # a world that cannot even be made: training says why
+        return
+    if reason is not None:
+        raise ContractError(reason)
 
 
 def _blank(config: RunConfig, run_id: str, state: SessionState) -> dict[str, Any]:
@@ -844,7 +863,7 @@ class _Trainer:
         session = self._session
         self._moves_per_second = saved["moves_per_second"]
         self._live_rewards = dict(saved["rewards"])
-        self._loop.env.set_rewards(self._live_rewards)
+        self._loop.set_rewards(self._live_rewards)
         self._recorder.merge = self._moves_per_second is None
         agent = self._loop.agent
         agent.update_hyperparams(
@@ -1050,7 +1069,7 @@ class _Trainer:
         else:
             self._mended()
             self._live_rewards |= new
-            self._loop.env.set_rewards(new)
+            self._loop.set_rewards(new)
         self._record(part, old, new)
 
     def _repeat_changes(self) -> None:

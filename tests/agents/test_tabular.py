@@ -218,6 +218,58 @@ def test_planning_follows_gamma_live():
     assert int(loop.agent.q[start].argmax()) == 3  # back to the goal beside it
 
 
+def planned(loop):
+    """Plan until nothing changes any more: a policy that falls for ever takes long to judge."""
+    for _ in range(3_000):
+        loop.agent._due = 1
+        loop.agent.train_step()
+    return loop.agent
+
+
+@pytest.mark.parametrize("algo", ["value-iteration", "policy-iteration"])
+def test_planning_follows_the_rewards_live(algo):
+    config = rlplay.get_default_config(algo, "gridworld").replace(total_steps=400)
+    loop, other = (
+        TrainingLoop(config),
+        TrainingLoop(config.replace(reward_config={"cells": {"1,0": -5.0}})),
+    )
+    for _ in loop.run():
+        pass
+    corner = loop.env.envs[0].cells.index((0, 0))
+    assert int(planned(loop).q[corner].argmax()) == 1  # along the upper row
+    before = loop.agent.values.copy()
+    loop.set_rewards({"cells": {"1,0": -5.0}})
+    assert (loop.agent.values == before).all()  # it plans on from there
+    np.testing.assert_allclose(planned(loop).values, planned(other).values, atol=1e-8)
+    assert int(loop.agent.q[corner].argmax()) == 2  # around by the lower row
+    loop.set_rewards({"cells": {}})
+    np.testing.assert_allclose(planned(loop).values, before, atol=1e-8)
+
+
+@pytest.mark.parametrize("algo", ["value-iteration", "policy-iteration"])
+def test_planning_goes_on_exactly_after_a_reward_was_changed(algo):
+    config = rlplay.get_default_config(algo, "gridworld").replace(
+        env_config={"slip": 0.2}, num_envs=2, total_steps=100
+    )
+    whole, first, second = (TrainingLoop(config) for _ in range(3))
+    cells = {"cells": {"2,0": -3.0}}
+    for loop, length in ((whole, None), (first, 40)):
+        items = loop.run()
+        for _ in range(21):
+            next(items)
+        loop.set_rewards(cells)
+        for _ in items if length is None else range(length - 21):
+            if length is not None:
+                next(items)
+    second.load_state_dict(first.state_dict())
+    second.set_rewards(cells)
+    for _ in second.run():
+        pass
+    assert second.items == whole.items
+    for name, value in whole.agent.state_dict().items():
+        assert np.array_equal(value, second.agent.state_dict()[name]), name
+
+
 # REINFORCE ---------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import base64
+from io import BytesIO
+
 import ipycanvas
 import numpy as np
 import pytest
+from PIL import Image
 
 from rlplay.training.monitor import Snapshot
 from rlplay_widgets.board import PIXELS, Board, Picture, draw_snake, register_board
@@ -151,3 +155,26 @@ def test_the_head_looks_where_it_goes() -> None:
         assert np.allclose(ahead, 0.19 * np.array(direction), atol=1e-3)
         assert np.isclose(np.linalg.norm(eyes[0] - eyes[1]) / (PIXELS / 10), 0.38, atol=1e-3)
         assert np.isclose((eyes[0] - eyes[1]) @ np.array(direction), 0, atol=1e-3)
+
+
+def test_a_picture_of_the_environments_own_and_words_where_there_is_none(sent) -> None:
+    data = BytesIO()
+    Image.new("RGB", (8, 6), (200, 30, 30)).save(data, "png")
+    shows = board()
+    state = {"png": base64.b64encode(data.getvalue()).decode()}
+    shows.paint(frame(snapshot=Snapshot(env_name="gymnasium:X", game_state=state)))
+    assert shows._image.value == data.getvalue()
+    assert shows._image.layout.display is None
+    assert shows._canvas.layout.display == "none"
+    text = 'The picture of X needs pygame: pip install "rlplay[gymnasium-classic]".'
+    later = Snapshot(env_name="gymnasium:X", game_state={"text": text}, board_version=1)
+    shows.paint(frame(snapshot=later, now=10.0))
+    assert shows._canvas.layout.display is None
+    written = " ".join(command[1][0] for command in fill_texts(sent[-1][0]))
+    assert written == text
+
+
+def fill_texts(commands: list) -> list:
+    """The commands that write, of a message."""
+    known = ipycanvas.canvas.COMMANDS["fillText"]
+    return [command for command in commands if command[0] == known]

@@ -14,6 +14,7 @@ import rlplay
 from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig
 from rlplay.envs import get_env_spec
+from rlplay.envs.own import BLOCKS, FUNCTION
 from rlplay.envs.rewards import NumberOrFormula
 from rlplay.training.monitor import Snapshot
 from rlplay_widgets.desk import Desk
@@ -46,7 +47,9 @@ def form_of(part: str, algo: str = "ppo", **changes: Any) -> Form:
         "env_config": env.config_model,
         "reward_config": env.reward_model,
     }[part]
-    return Form(desk, model, (part,))
+    # What is somebody's own is no option of snake, and has controls of its own.
+    only = [name for name in model.model_fields if name not in (BLOCKS, FUNCTION)]
+    return Form(desk, model, (part,), only)
 
 
 def painted(form: Form, name: str) -> dict[str, Any]:
@@ -123,7 +126,8 @@ def test_every_option_has_a_control_and_says_what_it_is() -> None:
         for part in ("env_config", "reward_config", "hyperparams"):
             form = form_of(part, algo)
             fields = {field["name"]: field for field in form.widget.fields}
-            assert list(fields) == list(form.model.model_fields)
+            own = {BLOCKS, FUNCTION}
+            assert list(fields) == [name for name in form.model.model_fields if name not in own]
             assert all(field["kind"] not in ("json", "text") for field in fields.values())
             for name, field in fields.items():
                 declared = form.model.model_fields[name]

@@ -51,6 +51,64 @@ def test_a_lesson_shows_its_tabs_and_words_and_keeps_its_options(painter) -> Non
     assert not panel.desk.draft.is_locked("env_config")
 
 
+def shown(box) -> bool:
+    return box.layout.display != "none"
+
+
+def test_a_lesson_shows_its_knobs_alone(painter) -> None:
+    lesson = {
+        "config": {"env_config": {"grid_size": 6}, "hyperparams": {"discount": 0.9}},
+        "tabs": ["World", "Learning"],
+        "knobs": ["hyperparams.learning_rate", "seed", "reward_config"],
+    }
+    panel = Playground(lesson=lesson)
+    painter.tick()
+    world = panel.tabs.panels["World"]
+    assert {"apple", "death_wall"} <= world.rewards.options.keys()
+    assert not world.board.options
+    assert not shown(world.board.widget)
+    assert not shown(world.environment.widget)
+    assert [name for name, box in world._sections.items() if shown(box)] == ["Rewards"]
+    panel.tabs.choose("Learning")
+    painter.tick()
+    learning = panel.tabs.panels["Learning"]
+    assert list(learning.hyperparams.options) == ["learning_rate"]
+    assert list(learning.run.options) == ["seed"]
+    assert not shown(learning.presets.widget)
+    # What is hidden keeps the lesson's value, whatever is reset.
+    learning.hyperparams.enter("learning_rate", "0.01")
+    panel.desk.draft.set("hyperparams", "discount", 0.8)
+    learning.reset_all()
+    world.reset_all()
+    painter.tick()
+    assert panel.config.hyperparams["discount"] == 0.8
+    assert panel.config.env_config["grid_size"] == 6
+    assert panel.config.hyperparams["learning_rate"] != 0.01
+
+
+def test_knobs_follow_another_algorithm(painter) -> None:
+    panel = Playground(lesson={"tabs": ["Learning"], "knobs": ["hyperparams.learning_rate"]})
+    painter.tick()
+    panel.desk.set("algo", "dqn")
+    painter.tick()
+    assert list(panel.tabs.panels["Learning"].hyperparams.options) == ["learning_rate"]
+
+
+def test_without_knobs_all_are_shown(painter) -> None:
+    panel = Playground(lesson={"tabs": ["Learning", "World"]})
+    painter.tick()
+    learning = panel.tabs.panels["Learning"]
+    assert {"learning_rate", "discount"} <= learning.hyperparams.options.keys()
+    assert shown(learning.presets.widget)
+    assert shown(learning.run.widget)
+    panel.tabs.choose("World")
+    for _ in range(2):  # the first one builds the tab
+        painter.tick()
+    world = panel.tabs.panels["World"]
+    assert "grid_size" in world.board.options
+    assert [name for name, box in world._sections.items() if shown(box)] == ["Board"]
+
+
 def test_what_is_locked_survives_a_preset(painter) -> None:
     lesson = {"config": {"hyperparams": {"learning_rate": 0.5}},
               "locked": ["hyperparams.learning_rate"]}  # fmt: skip
@@ -77,6 +135,7 @@ def test_a_lesson_from_a_file(painter, tmp_path) -> None:
         ({"tabs": ["Trian"]}, "No tab 'Trian'"),
         ({"config": {"num_envs": 0}}, "num_envs"),
         ({"locked": ["env_config.gridsize"]}, "env_config.gridsize"),
+        ({"knobs": ["hyperparams.learning_rat"]}, "hyperparams.learning_rat"),
         ("nowhere.json", "cannot be read"),
         ([1], "must be a JSON object"),
     ],

@@ -7,6 +7,8 @@ exception halfway would leave every canvas of the kernel silent.
 
 from __future__ import annotations
 
+import base64
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -111,6 +113,32 @@ class Picture:
             canvas.fill_text(words, x, y)
 
         self.nbytes += len(words)
+        self._calls.append(draw)
+
+    def words(
+        self,
+        words: Sequence[str],
+        places: npt.NDArray[Any],
+        size: float,
+        color: Sequence[RGB],
+    ) -> None:
+        """Add words of one size, each centred at a point of (n, 2), in one colour or one each."""
+        colors = list(color) * (len(words) if len(color) == 1 else 1)
+        styles = ["#{:02x}{:02x}{:02x}".format(*map(int, each)) for each in colors]
+        # Words of one colour follow each other: each change of it is a command.
+        order = sorted(range(len(words)), key=styles.__getitem__)
+        points = np.asarray(places, float).round(1).tolist()
+
+        def draw(canvas: ipycanvas.Canvas) -> None:
+            canvas.font = f"{size:.0f}px system-ui, sans-serif"
+            canvas.text_align, canvas.text_baseline = "center", "middle"
+            style = ""
+            for index in order:
+                if styles[index] != style:
+                    canvas.fill_style = style = styles[index]
+                canvas.fill_text(words[index], *points[index])
+
+        self.nbytes += sum(map(len, words)) + 28 * len(words)
         self._calls.append(draw)
 
     def add(self, other: Picture) -> None:
@@ -304,10 +332,13 @@ def _draw_head(
 
 
 def draw_words(words: str, palette: Palette) -> Picture:
-    """Draw an empty board with a sentence on it."""
+    """Draw an empty board with sentences on it."""
     picture = Picture()
     picture.rects(0, 0, PIXELS, PIXELS, [palette.ground])
-    picture.text(words, PIXELS / 2, PIXELS / 2, 34, palette.text)
+    lines = textwrap.wrap(words, 42) or [""]
+    for number, line in enumerate(lines):
+        middle = PIXELS / 2 + 46 * (number - (len(lines) - 1) / 2)
+        picture.text(line, PIXELS / 2, middle, 34, palette.text)
     return picture
 
 
@@ -362,6 +393,8 @@ class Board:
         state, palette, env_name = shown.state, frame.palette, shown.env_name
         if state is not None and "rgb_array" in state and env_name not in _drawings:
             return self._show_image(np.asarray(state["rgb_array"], np.uint8))
+        if state is not None and "png" in state and env_name not in _drawings:
+            return self._show_png(base64.b64decode(state["png"]))
         if state is None:
             picture = draw_words("The board appears with the first move.", palette)
         elif env_name in _drawings:
@@ -369,7 +402,8 @@ class Board:
             if self._overlay is not None:
                 self._overlay(frame, shown, picture)
         else:
-            picture = draw_words("This environment has no drawing.", palette)
+            words = state.get("text") or "This environment has no drawing."
+            picture = draw_words(str(words), palette)
         picture.play(self._canvas)
         self._turn_to(self._canvas)
         return picture.nbytes
@@ -381,7 +415,12 @@ class Board:
         if factor > 1:
             width, height = picture.size
             picture = picture.resize((width * factor, height * factor), Image.Resampling.NEAREST)
-        self._image.value = encoded = picture._repr_png_()
+        return self._show_png(picture._repr_png_())
+
+    def _show_png(self, encoded: bytes) -> int:
+        """Show a picture that is a PNG already."""
+        if self._image.value != encoded:
+            self._image.value = encoded
         self._turn_to(self._image)
         return len(encoded)
 

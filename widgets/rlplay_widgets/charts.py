@@ -275,11 +275,17 @@ def _change(change: Mapping[str, Any]) -> str:
     part, _, name = change["field"].partition(".")
     words = {"speed": "pace", "rewards": f"reward of {name}"}.get(part, name).replace("_", " ")
     nothing = "full speed" if part == "speed" else "none"
-    values = [
-        nothing if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-        for value in (change["old"], change["new"])
-    ]
+    values = [_said(value) or nothing for value in (change["old"], change["new"])]
     return f"{words} {values[0]} \N{RIGHTWARDS ARROW} {values[1]}"
+
+
+def _said(value: Any) -> str:
+    """A value for people; empty where there is none."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_said(part)}" for name, part in value.items())
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else str(value)
 
 
 def _steps(steps: int) -> str:

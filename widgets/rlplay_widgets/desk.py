@@ -11,14 +11,16 @@ from typing import Any, TypeVar
 
 from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig
-from rlplay.errors import SessionError
+from rlplay.envs.own import FUNCTION
+from rlplay.errors import RlplayError, SessionError
 from rlplay.storage import Replay, StorageManager, get_storage_manager
 from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets import clerk
-from rlplay_widgets.draft import Draft
+from rlplay_widgets.draft import Draft, rebuilt
 from rlplay_widgets.games import AgentGame, LiveWeights, PersonGame, ReplayGame, Thinker
 from rlplay_widgets.library import Library, SavedRun
+from rlplay_widgets.looks import Looks, TableReader
 from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Game, Shown, get_player
@@ -48,6 +50,11 @@ def look_of(session: TrainingSession) -> int:
     return _looks[session]
 
 
+def _live_rewards(reward_config: dict[str, Any]) -> dict[str, Any]:
+    """Give what can change while training runs: all but a reward function of one's own."""
+    return {name: value for name, value in reward_config.items() if name != FUNCTION}
+
+
 class Desk:
     """The middle of one Playground. Any thread may call; nothing here touches a widget.
 
@@ -56,6 +63,7 @@ class Desk:
         draft: The config that Start will train.
         player: Who plays what is watched.
         choices: Which ways of looking inside are switched on.
+        looks: How the boards of small worlds are looked at.
         looking_inside: Whether a view wants to know what the agent sees and thinks.
         seconds: Budget of the next session; None trains all steps of the draft.
         library: The saved runs, as they were listed last.
@@ -79,6 +87,7 @@ class Desk:
         self.draft = Draft(config)
         self.player = get_player()
         self.choices = Choices()
+        self.looks = Looks()
         self.looking_inside = False
         self.seconds: float | None = None
         self.library = Library(lambda: self.storage, painter.wake)
@@ -88,8 +97,9 @@ class Desk:
         self._lock = threading.RLock()
         self._game: Game | None = None
         self._thinker: Thinker | None = None
-        # What the board showed of a training: the session, its board, the thoughts about it.
-        self._sight: tuple[Any, ...] = (None, None, None)
+        self._tables = TableReader(painter.wake)
+        # What the board showed of a training: the session, its board, thoughts and table.
+        self._sight: tuple[Any, ...] = (None, None, None, None)
         self._version = 0
         self._last = Shown()  # the picture that was shown last
         self._pace: float | None = None
@@ -101,6 +111,8 @@ class Desk:
         #: Opens a tab by its name, and names the one in front; the Playground fills both in.
         self.open_tab: Callable[[str], None] = lambda name: None
         self.chosen_tab: Callable[[], str] = lambda: ""
+        #: Takes a point of the board that was clicked, in shares of its width and height.
+        self.on_point: Callable[[float, float], None] = lambda x, y: None
 
     @property
     def storage(self) -> StorageManager:
@@ -142,7 +154,7 @@ class Desk:
                 return
             if old is not None:
                 self._drafts[old] = self.draft.config
-            own = session.config.replace(run_id=None)
+            own = rebuilt(session.config).replace(run_id=None)
             self.draft.adopt(self._drafts.get(session, own))
             self._pace = session.snapshot().moves_per_second
             self._show(session)
@@ -173,7 +185,7 @@ class Desk:
             live = get_agent_spec(running.algo).hyperparameters.live_names()
             session.update_hyperparams(**{name: config.hyperparams[name] for name in live})
         if running.env_name == config.env_name:
-            session.update_rewards(**config.reward_config)
+            session.update_rewards(**_live_rewards(config.reward_config))
 
     def set(self, *place_and_value: Any) -> bool:
         """Change an option of the draft, and of the session that runs where it can change live.
@@ -192,7 +204,7 @@ class Desk:
             running, wanted = session.config, self.draft.config
             live = get_agent_spec(running.algo).hyperparameters.live_names()
             if part == "reward_config" and running.env_name == wanted.env_name:
-                session.update_rewards(**{name: value})
+                session.update_rewards(**_live_rewards({name: value}))
             elif part == "hyperparams" and running.algo == wanted.algo and name in live:
                 session.update_hyperparams(**{name: value})
             return True
@@ -238,7 +250,10 @@ class Desk:
         session = self.session
         if session is None or session.state != "new":
             return None
-        same = session.config.replace(run_id=None) == self.draft.config
+        try:
+            same = session.config.replace(run_id=None) == self.draft.config
+        except RlplayError:  # what it was made of was registered anew, with other options
+            return None
         return session if same else None
 
     def _show(self, session: TrainingSession) -> None:
@@ -350,12 +365,14 @@ class Desk:
             if shown.state is None and not shown.problem:
                 # The picture stays until the first board of the game is there.
                 return replace(self._last, words=shown.words or "one moment", step=0, score=0.0)
-            self._last = replace(shown, ending=None, observation=None, thoughts=None)
+            self._last = replace(shown, ending=None, observation=None, thoughts=None, table=None)
             return shown
-        snapshot, thoughts = frame.snapshot, None
+        snapshot, thoughts, table = frame.snapshot, None, None
         if thinker is not None and (thought := thinker.look()) is not None:
             snapshot, thoughts = thought
-        sight = (session, snapshot.board_version, thoughts)
+        if session is not None and self.looks.wants_table(snapshot.env_name):
+            table = self._tables.look(session, frame.snapshot)
+        sight = (session, snapshot.board_version, thoughts, table)
         if any(new is not old for new, old in zip(sight, self._sight, strict=True)):
             self._sight = sight
             self._version += 1
@@ -369,9 +386,10 @@ class Desk:
             env_config=session.config.env_config if session is not None else {},
             observation=snapshot.observation,
             thoughts=thoughts,
+            table=table,
             version=self._version,
         )
-        self._last = replace(shown, ending=None, observation=None, thoughts=None)
+        self._last = replace(shown, ending=None, observation=None, thoughts=None, table=None)
         return shown
 
     def _think_about(self, session: TrainingSession | None) -> Thinker | None:
@@ -403,6 +421,7 @@ class Desk:
         then: Callable[[ResultT], None] | None = None,
         *,
         quiet: bool = False,
+        export: bool = False,
     ) -> None:
         """Have something done that takes long; what it raises is shown as a click's error is.
 
@@ -411,6 +430,7 @@ class Desk:
             job: Runs in the clerk's thread.
             then: Called there with the result.
             quiet: Whether it is no task that a person has to know of.
+            export: Whether it writes a file for elsewhere; other jobs do not wait for it.
         """
 
         def do() -> None:
@@ -430,7 +450,7 @@ class Desk:
 
         if not quiet:
             self._tasks.append(what)
-        clerk.submit(all_of_it)
+        clerk.submit(all_of_it, export=export)
         self.wake()
 
     def at_close(self, call: Callable[[], None]) -> None:

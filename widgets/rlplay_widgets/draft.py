@@ -6,10 +6,12 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from rlplay.agents import AGENT_REGISTRY, explain_misfit, list_algorithms
 from rlplay.config import RunConfig, get_default_config, list_presets
-from rlplay.errors import ConfigError, RlplayError
+from rlplay.envs import ENV_REGISTRY
+from rlplay.errors import ConfigError, ContractError, RlplayError
 
-__all__ = ["Draft", "Place", "look_up"]
+__all__ = ["Draft", "Place", "default_config", "look_up", "rebuilt"]
 
 #: Where an option stands in a config: ("hyperparams", "learning_rate").
 Place = tuple[str | int, ...]
@@ -31,6 +33,54 @@ def _replaced(values: Any, place: Place, value: Any) -> Any:
     return copy
 
 
+def default_config(env_name: str, algo: str | None = None) -> RunConfig:
+    """Give the default config of a world, with an algorithm that fits it.
+
+    Args:
+        env_name: The world.
+        algo: The algorithm; without one, PPO if it fits, else the first that does.
+
+    Raises:
+        ContractError: When the algorithm, or every one, does not fit.
+    """
+    if algo is not None:
+        config = get_default_config(algo, env_name)
+        reason = explain_misfit(config)
+        if reason is not None:
+            raise ContractError(reason)
+        return config
+    for name in ("ppo", *list_algorithms()):
+        config = get_default_config(name, env_name)
+        if explain_misfit(config) is None:
+            return config
+    raise ContractError(f"No algorithm fits {env_name!r}. Register one that does.")
+
+
+def _specs(config: RunConfig) -> tuple[Any, ...]:
+    """Give names and registrations of what a config is made of; None where there is none."""
+    env_name, algo = config.env_name, config.algo
+    return env_name, algo, ENV_REGISTRY.get(env_name), AGENT_REGISTRY.get(algo)
+
+
+def rebuilt(config: RunConfig) -> RunConfig:
+    """Give a config the options that its environment and its algorithm declare by now.
+
+    What they still declare, and still allow, stays as it is.
+    """
+    values = config.to_dict()
+    result = get_default_config(config.algo, config.env_name)
+    for part in ("env_config", "reward_config", "hyperparams"):
+        for name, value in values.pop(part).items():
+            with suppress(RlplayError):
+                result = result.replace(**{part: {name: value}})
+    return result.replace(**values)
+
+
+def _is_within(place: Place, places: frozenset[Place]) -> bool:
+    """Whether a place, or one that it stands below, is among some."""
+    return any(place[:length] in places for length in range(1, len(place) + 1))
+
+
 class Draft:
     """A config under edit; always whole and valid, with the wrong values kept beside it.
 
@@ -39,6 +89,7 @@ class Draft:
 
     Attributes:
         version: Grows with every change.
+        notice: Which algorithm the last change of world brought along, and why; empty when none.
 
     Args:
         config: What to begin with.
@@ -49,12 +100,32 @@ class Draft:
         self._config = config
         self._wrong: dict[Place, tuple[Any, RlplayError]] = {}
         self._locked: frozenset[Place] = frozenset()
+        self._knobs: frozenset[Place] = frozenset()
+        self._specs = _specs(config)
         self.version = 0
+        self.notice = ""
 
     @property
     def config(self) -> RunConfig:
-        """The config, without the values that are not allowed."""
+        """The config, without the values that are not allowed.
+
+        Where its environment or algorithm was registered anew, also a moment ago in a notebook's
+        cell, it has the options that the new one declares.
+        """
+        if _specs(self._config) != self._specs:
+            with self._lock:
+                self._follow()
         return self._config
+
+    def _follow(self) -> None:
+        """Take the options that the environment and the algorithm declare by now."""
+        old, now = self._specs, _specs(self._config)
+        self._specs = now
+        if None in now or old[:2] != now[:2]:
+            return  # it is another one, whose options the config has already; or it is gone
+        self._config = rebuilt(self._config)
+        self._wrong = {}
+        self.version += 1
 
     @property
     def problems(self) -> dict[Place, str]:
@@ -72,12 +143,18 @@ class Draft:
         with self._lock:
             if place in self._wrong:
                 return self._wrong[place][0]
-            return look_up(self._config.to_dict(), place)
+            return look_up(self.config.to_dict(), place)
 
     def default(self, *place: str | int) -> Any:
         """Give the value that the algorithm's default config for this environment has there."""
         config = self._config
         return look_up(get_default_config(config.algo, config.env_name).to_dict(), place)
+
+    def forget(self, *place: str | int) -> None:
+        """Forget a value that is not allowed; the config's own stands there again."""
+        with self._lock:
+            self._wrong.pop(place, None)
+            self.version += 1
 
     def lock(self, *places: Place) -> None:
         """Keep these options, and all that stands below them, as they are."""
@@ -87,7 +164,17 @@ class Draft:
 
     def is_locked(self, *place: str | int) -> bool:
         """Whether a lesson keeps an option as it is; its control is then disabled."""
-        return any(place[:length] in self._locked for length in range(1, len(place) + 1))
+        return _is_within(place, self._locked)
+
+    def show_only(self, *places: Place) -> None:
+        """Have forms show these options alone, and all that stands below them; without any, all."""
+        with self._lock:
+            self._knobs = frozenset(places)
+            self.version += 1
+
+    def is_shown(self, *place: str | int) -> bool:
+        """Whether forms show an option; without a place, whether they show all of them."""
+        return not self._knobs or _is_within(place, self._knobs)
 
     def set(self, *place_and_value: Any) -> bool:
         """Put a value at a place: ``set("hyperparams", "gamma", 0.9)``.
@@ -174,8 +261,15 @@ class Draft:
         algo = name if field == "algo" else old.algo
         env_name = name if field == "env_name" else old.env_name
         try:
-            config = get_default_config(algo, env_name).replace(**self._own(env_name))
-            self._config = self._kept(config)
+            config = self._kept(get_default_config(algo, env_name).replace(**self._own(env_name)))
+            reason, notice = explain_misfit(config), ""
+            if reason is not None and field == "env_name" and not self.is_locked("algo"):
+                fitting = default_config(env_name).replace(**self._own(env_name))
+                config = self._kept(fitting)
+                notice = f"{reason} {config.algo!r} learns here instead."
+            elif reason is not None:
+                raise ContractError(reason)
+            self._config, self.notice = config, notice
         except RlplayError as error:
             self._wrong[(field,)] = name, error
             return False

@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig, get_default_config
 from rlplay.envs import get_env_spec
+from rlplay.envs.own import FUNCTION
 from rlplay.envs.rewards import NumberOrFormula
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.draft import look_up
@@ -348,10 +349,18 @@ class Form:
     ) -> None:
         """Make it a form over another model, or with other choices; the painter's alone."""
         self.model = model
-        self.options = {option.name: option for option in options_of(model, only, choices)}
+        self._show(options_of(model, only, choices))
+
+    def _show(self, options: Sequence[Option]) -> None:
+        """Make it a form with those of these controls that a lesson shows; the painter's alone."""
+        shown = self._desk.draft.is_shown
+        self.options = {
+            option.name: option for option in options if shown(*self.place, option.name)
+        }
         live = self._live_names()
         fields = [_described(option, option.name in live) for option in self.options.values()]
         assign(self.widget, fields=fields)
+        assign(self.widget.layout, display=None if fields else "none")
         self._painted = None
 
     # What a person does: in the kernel's threads -------------------------------------------------
@@ -366,11 +375,11 @@ class Form:
         Returns:
             Whether it is allowed; the draft says why not.
         """
-        return self._desk.set(*self.place, name, self.options[name].read(entered))
+        return self._put(name, self.options[name].read(entered))
 
     def reset(self, name: str) -> None:
         """Put an option back to its default."""
-        self._desk.set(*self.place, name, self.default(name))
+        self._put(name, self.default(name))
 
     def reset_all(self) -> None:
         """Put every option of the form back to its default."""
@@ -378,7 +387,7 @@ class Form:
             place = (*self.place, name)
             if self._desk.draft.is_locked(*place):
                 continue
-            if self._desk.draft.get(*place) != self.default(name):
+            if self._value(name) != self.default(name):
                 self.reset(name)
 
     def default(self, name: str) -> Any:
@@ -389,20 +398,34 @@ class Form:
         if known is None or known[0] is not agent or known[1] is not env:
             standard = get_default_config(config.algo, config.env_name).to_dict()
             self._standard = known = agent, env, standard
-        return look_up(known[2], (*self.place, name))
+        return self._standing(known[2], name)
+
+    def _standing(self, values: dict[str, Any], name: str) -> Any:
+        """Give what a whole config says of an option."""
+        return look_up(values, (*self.place, name))
+
+    def _value(self, name: str) -> Any:
+        """Give what the draft says of an option, also where it is not allowed."""
+        return self._desk.draft.get(*self.place, name)
+
+    def _put(self, name: str, value: Any) -> bool:
+        """Tell the draft; gives whether the value is allowed."""
+        return self._desk.set(*self.place, name, value)
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
         name, kind = content.get("name"), content.get("kind")
         # The draft may have turned to another algorithm or environment since.
-        there = look_up(self._desk.draft.config.to_dict(), self.place)
         try:
-            if name in self.options and name in there:
+            if name in self.options and self._is_there(str(name)):
                 if kind == "set":
                     self.enter(name, content.get("value"))
                 elif kind == "reset":
                     self.reset(name)
         finally:
             self._heard = max(self._heard, float(content.get("at", 0)))
+
+    def _is_there(self, name: str) -> bool:
+        return name in look_up(self._desk.draft.config.to_dict(), self.place)
 
     # The painter ---------------------------------------------------------------------------------
 
@@ -418,7 +441,7 @@ class Form:
         problems = draft.problems
         now: dict[str, Any] = {}
         for name, option in self.options.items():
-            value = draft.get(*self.place, name)
+            value = self._value(name)
             default = self.default(name)
             problem = problems.get((*self.place, name), "")
             now[name] = {
@@ -436,17 +459,20 @@ class Form:
     def _live_names(self) -> list[str]:
         """Name the options that can change while a session of the draft's kind runs."""
         if self.place == ("reward_config",):
-            return list(self.options)
+            return [name for name in self.options if name != FUNCTION]
         if self.place == ("hyperparams",):
             return get_agent_spec(self._desk.draft.config.algo).hyperparameters.live_names()
         return []
+
+    def _running_value(self, running: RunConfig, name: str) -> Any:
+        return look_up(running.model_dump(mode="json"), self.place).get(name)
 
     def _later(self, name: str, value: Any, running: RunConfig) -> str:
         """Say when a value counts: "" at once, "later" or, where it is another, "changed"."""
         draft = self._desk.draft.config
         part = "env_name" if self.place == ("reward_config",) else "algo"
         live = name in self._live_names() and getattr(running, part) == getattr(draft, part)
-        there = look_up(running.model_dump(mode="json"), self.place).get(name)
+        there = self._running_value(running, name)
         if there != value:
             return "changed"
         return "" if live else "later"

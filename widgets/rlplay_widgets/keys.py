@@ -1,4 +1,4 @@
-"""The keys of the board: arrows, space and Escape, while it has the focus."""
+"""The keys of the board while it has the focus: arrows, space, Escape and digits; and clicks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from rlplay_widgets.theme import static
 
 __all__ = ["Keys"]
 
-_KEYS = ("up", "down", "left", "right", "space", "escape")
+_KEYS = ("up", "down", "left", "right", "space", "escape", *"1234567890")
 
 
 class KeysWidget(anywidget.AnyWidget):
-    """Makes the board that it stands in take keys."""
+    """Makes the board that it stands in take keys, and clicks on points of it."""
 
     _esm = static("keys.js")
 
     active = t.Bool().tag(sync=True)
+    points = t.Bool().tag(sync=True)
     label = t.Unicode("The board").tag(sync=True)
 
 
@@ -45,14 +46,22 @@ class Keys:
     def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
         if content.get("key") in _KEYS:
             self._desk.press(content["key"])
+        elif content.get("kind") == "point":
+            self._desk.on_point(float(content["x"]), float(content["y"]))
 
     def paint(self, frame: Frame) -> bool:
         """Say what the keys do; a person who begins to play gets the focus there."""
         game = self._desk.game
         keys = game.keys if game is not None else ""
-        assign(self.widget, active=bool(keys), label=f"The board. {keys}".strip())
+        points = _takes_points(self._desk, game)
+        assign(self.widget, active=bool(keys), label=f"The board. {keys}".strip(), points=points)
         if game is not self._game:
             self._game = game
             if isinstance(game, PersonGame):
                 self.widget.send({"kind": "focus"})
         return False
+
+
+def _takes_points(desk: Desk, game: Game | None) -> bool:
+    """Whether a click on the board means a point of it; who plays clicks to get the focus."""
+    return desk.draft.config.env_name == "gridworld" and not isinstance(game, PersonGame)

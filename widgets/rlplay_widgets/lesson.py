@@ -14,7 +14,7 @@ from rlplay.errors import ConfigError, nearest
 from rlplay_widgets.draft import Place, look_up
 from rlplay_widgets.panels import PANELS
 
-__all__ = ["LessonPreset", "list_lessons", "load_lesson"]
+__all__ = ["LessonPreset", "list_lessons", "load_lesson", "option_places"]
 
 
 class LessonPreset(BaseModel):
@@ -30,6 +30,11 @@ class LessonPreset(BaseModel):
     )
     tabs: list[str] = Field(
         default_factory=list, description="the tabs that are shown; none means all"
+    )
+    knobs: list[str] = Field(
+        default_factory=list,
+        description="the options that the World and Learning tabs show: "
+        '"hyperparams.learning_rate", or "reward_config" for all of them; none means all',
     )
     locked: list[str] = Field(
         default_factory=list,
@@ -53,23 +58,24 @@ class LessonPreset(BaseModel):
         """Make the config that Start trains.
 
         Raises:
-            ConfigError: For anything that a run cannot have, and for locked options that it has
-                not.
+            ConfigError: For anything that a run cannot have, and for options to lock or to show
+                that it has not.
         """
         named = {"algo": "ppo", "env_name": "snake"} | {
             name: self.config[name] for name in ("algo", "env_name") if name in self.config
         }
         config = get_default_config(**named).replace(**self.config)
-        for place in self.places():
+        for place in (*option_places(self.locked), *option_places(self.knobs)):
             try:
                 look_up(config.to_dict(), place)
             except LookupError:
                 raise ConfigError(f"A run has no option {'.'.join(map(str, place))!r}.") from None
         return config
 
-    def places(self) -> list[Place]:
-        """Give the places of the locked options."""
-        return [tuple(option.split(".")) for option in self.locked]
+
+def option_places(options: list[str]) -> list[Place]:
+    """Give the places in a config that options are named by."""
+    return [tuple(option.split(".")) for option in options]
 
 
 def list_lessons() -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rlplay.envs import ENV_REGISTRY, create_env
+from rlplay.envs.own import blocks_of
 from rlplay.envs.snake.config import SnakeConfig
 from rlplay.errors import ConfigError
 from rlplay_widgets import clerk
@@ -113,7 +114,7 @@ class Inputs:
         return sum(block["size"] for block in self.blocks)
 
 
-_inputs: dict[tuple[object, str], Inputs | None] = {}
+_inputs: dict[tuple[object, ...], Inputs | None] = {}
 
 
 def inputs_of(env_name: str, env_config: dict[str, Any], then: Callable[[], None]) -> Inputs | None:
@@ -129,8 +130,9 @@ def inputs_of(env_name: str, env_config: dict[str, Any], then: Callable[[], None
     """
     if env_name not in ENV_REGISTRY:
         return Inputs()
-    # An environment that is registered anew is another one.
-    key = (ENV_REGISTRY[env_name], json.dumps(env_config, sort_keys=True, default=str))
+    # An environment or a block that is registered anew is another one.
+    options = json.dumps(env_config, sort_keys=True, default=str)
+    key = (ENV_REGISTRY[env_name], options, blocks_of(env_config))
     if key not in _inputs:
         _inputs[key] = None
 

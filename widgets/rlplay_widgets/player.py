@@ -39,6 +39,8 @@ class Shown:
         env_config: The environment's options, for drawing what the agent sees.
         observation: (D,) what the agent sees; None where nobody knows.
         thoughts: What `Agent.explain` gave for it; None where nobody asked.
+        table: (S, A) what the agent's table says of all states; None where nobody asked, or the
+            agent keeps none.
         version: Grows whenever anything else here changes.
         problem: What went wrong in the game, for people.
         details: Its traceback.
@@ -53,6 +55,7 @@ class Shown:
     env_config: dict[str, Any] = field(default_factory=dict)
     observation: npt.NDArray[np.float32] | None = None
     thoughts: dict[str, Any] | None = None
+    table: npt.NDArray[np.float64] | None = None
     version: int = 0
     problem: str = ""
     details: str = ""
@@ -119,7 +122,7 @@ class Game(abc.ABC):
         """Take a key that was pressed on the board; any thread. Wake the player afterwards.
 
         Args:
-            key: "up", "down", "left", "right", "space" or "escape".
+            key: "up", "down", "left", "right", "space", "escape", or a digit.
         """
         if key == "space":
             self.playing = not self.playing

@@ -23,9 +23,11 @@ from rlplay_widgets.caption import Caption
 from rlplay_widgets.charts import ScoreChart
 from rlplay_widgets.code import code_for
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.draft import default_config
 from rlplay_widgets.games import AgentGame
 from rlplay_widgets.keys import Keys
-from rlplay_widgets.lesson import LessonPreset, load_lesson
+from rlplay_widgets.lesson import LessonPreset, load_lesson, option_places
+from rlplay_widgets.looks import LooksBar
 from rlplay_widgets.overlays import Overlay
 from rlplay_widgets.painter import get_painter
 from rlplay_widgets.panels import PANELS
@@ -60,14 +62,20 @@ class Playground:
         widget: What is shown.
         desk: What the panels share, for whoever extends them.
 
+    ``Playground(env_name="gridworld", algo="q-learning")`` begins with the default config of both.
+
     Args:
         what: A `RunConfig` to train; a `TrainingSession` to show; a saved run by its id, or by
             environment and id, to watch and to go on with; or nothing: then the newest session
             that runs is shown, or else Start trains the default config.
         lesson: A lesson by its name, its file or its content, instead of `what`.
+        env_name: The world whose default config Start trains, instead of `what`.
+        algo: The algorithm whose default config Start trains, instead of `what`; by itself, on
+            Snake. Without it, one that fits the world.
 
     Raises:
         ConfigError: For anything else.
+        ContractError: When the algorithm does not fit the world.
         RunNotFound: When there is no such run.
     """
 
@@ -76,9 +84,14 @@ class Playground:
         what: RunConfig | TrainingSession | str | tuple[str, str] | None = None,
         *,
         lesson: str | Path | dict[str, Any] | LessonPreset | None = None,
+        env_name: str | None = None,
+        algo: str | None = None,
     ) -> None:
-        if what is not None and lesson is not None:
-            raise ConfigError("Give a lesson, or something to show, not both.")
+        named = env_name is not None or algo is not None
+        if (what is not None) + (lesson is not None) + named > 1:
+            raise ConfigError("Give a lesson, something to show, or names; only one of them.")
+        if named:
+            what = default_config(env_name or "snake", algo)
         self.lesson = None if lesson is None else load_lesson(lesson)
         run = _named_run(what)
         if run is None and not isinstance(what, RunConfig | TrainingSession | None):
@@ -141,6 +154,9 @@ class Playground:
             in_front=lambda: self.tabs.chosen == "Inside",
             on_change=lambda: self.board.repaint(),
         )
+        self.looks = LooksBar(
+            self.desk, partial(preview, self.desk), on_change=lambda: self.board.repaint()
+        )
         self.board = Board(partial(preview, self.desk), self._draw_over)
         self.keys = Keys(self.desk)
         self.caption = Caption(self.desk, partial(preview, self.desk))
@@ -150,28 +166,30 @@ class Playground:
         panels: dict[str, Callable[[], Panel]] = {
             name: partial(PANELS[name], self.desk) for name in names
         }
+        if self.lesson is not None:
+            self.desk.draft.lock(*option_places(self.lesson.locked))
+            self.desk.draft.show_only(*option_places(self.lesson.knobs))
         self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
         self.desk.open_tab = self.tabs.choose
         self.desk.chosen_tab = lambda: self.tabs.chosen
-        if self.lesson is not None:
-            self.desk.draft.lock(*self.lesson.places())
         self.widget = self._arrange()
 
     def _draw_over(self, frame: Frame, shown: Shown, picture: Picture) -> None:
         """What lies over the board: what the agent would see of it, or sees and thinks."""
         draw_preview(self.desk, frame, shown, picture)
+        self.looks.draw(frame, shown, picture)
         self.overlay.draw(frame, shown, picture)
 
     def _views(self) -> Iterator[View]:
         """What is painted, one after the other; of the tabs the one in front."""
         yield from (self.controls, self.controls.sessions, self.controls.code)
-        yield from (self.overlay, self.board, self.keys, self.caption)
+        yield from (self.overlay, self.looks, self.board, self.keys, self.caption)
         yield from (self.numbers, self.curve, self.tabs, self.tabs.front)
 
     def _arrange(self) -> ipw.VBox:
         """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""
         self.board.widget.children += (self.keys.widget,)
-        watch = ipw.VBox([self.board.widget, self.caption.widget])
+        watch = ipw.VBox([self.board.widget, self.looks.widget, self.caption.widget])
         places = {
             "watch": watch,
             "curve": self.curve.widget,

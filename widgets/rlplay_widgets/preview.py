@@ -20,6 +20,7 @@ import numpy as np
 
 from rlplay.config import RunConfig
 from rlplay.envs import BaseEnvironment, EnvSpec, create_env, get_env_spec
+from rlplay.envs.own import blocks_of
 from rlplay.errors import ContractError, RlplayError, UnknownEnvironment
 from rlplay_widgets import clerk
 from rlplay_widgets.board import Picture
@@ -181,7 +182,7 @@ def _good_action(env: BaseEnvironment, generator: np.random.Generator) -> Any:
 
 # One example for each board, made by the clerk ---------------------------------------------------
 
-Key = tuple[EnvSpec, str]
+Key = tuple[EnvSpec, str, tuple[Any, ...]]
 
 _lock = threading.Lock()
 _examples: OrderedDict[Key, Example] = OrderedDict()
@@ -195,7 +196,9 @@ def _key(config: RunConfig) -> Key | None:
         spec = get_env_spec(config.env_name)
     except UnknownEnvironment:
         return None
-    return spec, json.dumps(config.env_config, sort_keys=True)
+    # An environment or a block that is defined again is another one.
+    own = blocks_of(config.env_config)
+    return spec, json.dumps(config.env_config, sort_keys=True), own
 
 
 def get_example(desk: Desk) -> Example | None:
@@ -236,6 +239,24 @@ def _make(desk: Desk) -> None:
 
 def preview(desk: Desk, frame: Frame) -> Shown:
     """Give what the board shows: what is watched, or an example of the board that Start opens."""
+    shown = _preview(desk, frame)
+    if desk.game is None and frame.snapshot.state not in LIVE and shown.state is not None:
+        return _with_rewards(desk, shown)
+    return shown
+
+
+def _with_rewards(desk: Desk, shown: Shown) -> Shown:
+    """Have the board say what the draft's rewards are, where its picture shows them."""
+    config, spec = desk.draft.config, get_env_spec(shown.env_name)
+    if spec.name != config.env_name or shown.state is None:
+        return shown
+    rewards = spec.reward_model.model_validate(config.reward_config)
+    state = spec.env.with_rewards(shown.state, rewards)
+    return shown if state == shown.state else replace(shown, state=state)
+
+
+def _preview(desk: Desk, frame: Frame) -> Shown:
+    """Give what the board shows, with the rewards that its state has."""
     shown = desk.shown(frame)
     config = desk.draft.config
     if desk.game is not None or frame.snapshot.state in LIVE:

@@ -107,6 +107,9 @@ ENDINGS: dict[str, tuple[str, str]] = {
     "starvation": ("starved", "starvation"),
     "won": ("filled the board", "won"),
     "terminated": ("ended", "terminated"),
+    "goal": ("reached the goal", "won"),
+    "treasure": ("found the treasure", "other-1"),
+    "pit": ("fell into a pit", "self"),
     "truncated": ("time was up", "truncated"),
 }
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from rlplay.config import validated
 from rlplay.envs.base import BaseEnvironment, VectorEnvironment
+from rlplay.envs.own import Transition, make_facts
 from rlplay.envs.rewards import EventRewards
 from rlplay.envs.snake.config import (
     ENDINGS,
@@ -28,6 +29,7 @@ from rlplay.errors import ConfigError, ContractError
 from rlplay.seeding import EPISODE_SEED_BITS, splitmix64
 
 if TYPE_CHECKING:
+    from rlplay.envs.own import OwnParts
     from rlplay.envs.snake.observation import Block
 
 __all__ = ["ACTION_NAMES", "DIRECTIONS", "SnakeEnv", "SnakeVectorEnv"]
@@ -109,6 +111,7 @@ class Boards:
         self.grids = np.full(num_boards * stride * stride + first, rules.WALL, np.int32)
         cells = self.grids[first:].reshape(num_boards, stride, stride)
         cells[:, :size, :size] = 0
+        self._cells = cells[:, :size, :size]
         self.trails = np.zeros(num_boards * trail_size, np.int32)
         index = np.arange(num_boards)
         self.records["grid_start"] = first + index * stride * stride
@@ -218,6 +221,51 @@ class Boards:
             "steps": facts["steps"],
             "free_cells": config.grid_size**2 - facts["length"],
         }
+
+    def facts(self) -> dict[str, NDArray[Any]]:
+        """Say what is true of the boards, as they stand; see `SnakeEnv.get_facts`."""
+        records, size = self.records, self.config.grid_size
+        direction = records["direction"]
+        until_free = self._cells - (records["clock"] - records["length"])[:, None, None]
+        is_body = self._cells > 0
+        return {
+            "head": np.stack([records["x"], records["y"]], axis=1),
+            "food": np.stack([records["food_x"], records["food_y"]], axis=1),
+            "direction": np.stack([np.take(_DX, direction), np.take(_DY, direction)], axis=1),
+            "body": np.where(is_body, np.maximum(until_free, 0), 0),
+            "length": records["length"].copy(),
+            "hunger": records["hunger"].copy(),
+            "steps": records["steps"].copy(),
+            "grid_size": np.full(self._shape, size),
+            "starvation_limit": np.full(self._shape, self.config.resolved_starvation_limit),
+        }
+
+    def restart(self, outputs: Outputs) -> NDArray[np.int64]:
+        """Begin the next episode on the boards whose episode ended in a step without autoreset.
+
+        Args:
+            outputs: What the step gave; the boards' first observations and numbers replace there
+                what stood for now.
+
+        Returns:
+            Which boards.
+        """
+        from rlplay.envs.snake import kernels
+
+        boards = np.flatnonzero(outputs.ended)
+        records = self.records[boards]
+        seeds = np.zeros(len(boards), np.int64)
+        for i, state in enumerate(records["seed_generator"].tolist()):
+            records["seed_generator"][i], number = splitmix64(state)
+            seeds[i] = number >> (64 - EPISODE_SEED_BITS)
+        begun = Outputs(len(boards), self.observation_size)
+        self._start_boards(seeds, False, records, *self._arrays[1:], *begun.of_start)
+        self.records[boards] = records
+        now = slice(kernels.NOW, kernels.AT_END)
+        outputs.observations[boards] = begun.observations
+        outputs.numbers[now, boards] = begun.numbers[now]
+        outputs.longs[kernels.SEED_NOW, boards] = begun.longs[kernels.SEED_NOW]
+        return boards
 
     def body(self, board: int) -> list[tuple[int, int]]:
         """List the (x, y) of a snake's cells, head first."""
@@ -455,6 +503,17 @@ class SnakeEnv(BaseEnvironment):
         super().set_rewards(reward_config)
         self._boards.set_rewards(self.rewards)
 
+    def get_facts(self) -> dict[str, Any]:
+        """Say what is true of the board; see `BaseEnvironment.get_facts`.
+
+        Returns:
+            head and food: (2,) x and y, from 0 at the left and the top; food is (-1, -1) where
+            there is none. direction: (2,) the step that the snake takes when it goes straight.
+            body: (grid_size, grid_size), by row and column, in how many moves the cell becomes
+            free; 0 where it is. length, hunger, steps, grid_size, starvation_limit: numbers.
+        """
+        return {name: values[0] for name, values in self._boards.facts().items()}
+
     def take_reward_problem(self) -> str | None:
         """Say why a reward formula had no value; see `BaseEnvironment.take_reward_problem`."""
         return self._boards.rewards.take_problem()
@@ -507,6 +566,7 @@ class SnakeVectorEnv(VectorEnvironment):
         num_envs: How many boards.
         config: The options; defaults when left out.
         rewards: The values of the events; defaults when left out.
+        parts: A reward function and observation blocks of somebody's own.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -514,19 +574,25 @@ class SnakeVectorEnv(VectorEnvironment):
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
     event_names = EVENTS
+    takes_parts = True
 
     def __init__(
         self,
         num_envs: int,
         config: SnakeConfig | None = None,
         rewards: SnakeRewards | None = None,
+        parts: OwnParts | None = None,
     ) -> None:
         self.num_envs = num_envs = checked_num_envs(num_envs)
         self.config = SnakeConfig() if config is None else config
         self.rewards = SnakeRewards() if rewards is None else rewards
         self._boards = Boards(num_envs, self.config, self.rewards)
         self._running = False
-        self.single_observation_space = _observation_space(self._boards.blocks)
+        self.single_observation_space: spaces.Space[Any] = _observation_space(self._boards.blocks)
+        self._parts = parts or None
+        if self._parts is not None:
+            self.get_metadata()  # refuses blocks that are named like one of snake's
+            self.single_observation_space = self._parts.extend_space(self.single_observation_space)
         self.single_action_space = spaces.Discrete(len(ACTION_NAMES))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -556,7 +622,49 @@ class SnakeVectorEnv(VectorEnvironment):
         super().reset(seed=None if seed is None else int(seeds[0]))
         outputs = self._boards.start(seeds, reseed=True)
         self._running = True
+        if self._parts is not None:
+            self._look(outputs.observations)
+            return self._seen, outputs.infos.copy()
         return outputs.observations, outputs.infos.copy()
+
+    def _look(self, observations: NDArray[np.float32]) -> None:
+        """Take in the facts, and what the agent sees of them."""
+        assert self._parts is not None
+        # What the kernels wrote is overwritten by the step after the next one.
+        self._facts = make_facts(self._boards.facts(), observations.copy())
+        self._seen = self._parts.extend(self._facts)
+
+    def _step_with_parts(
+        self, parts: OwnParts, actions: ArrayLike
+    ) -> tuple[Outputs, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
+        """Step every board, and look at each ending before its board begins anew.
+
+        Returns:
+            The arrays; what the agent sees now; the rewards; and the last observations of the
+            episodes that ended, if any.
+        """
+        seen, facts = self._seen, self._facts
+        outputs = self._boards.step(actions, False)
+        self._look(outputs.observations)
+        rewards, final = outputs.rewards, None
+        if parts.reward is not None:
+            rewards = parts.reward.pay(
+                Transition.read_only(
+                    seen,
+                    np.asarray(actions, np.int64),
+                    rewards,
+                    self._seen,
+                    outputs.terminated,
+                    outputs.truncated,
+                    facts,
+                    self._facts,
+                )
+            )
+        if outputs.num_ended:
+            final = np.where(outputs.ended[:, None], self._seen, np.float32(0))
+            self._boards.restart(outputs)
+            self._look(outputs.observations)
+        return outputs, self._seen, rewards, final
 
     def step(
         self, actions: ArrayLike
@@ -585,22 +693,21 @@ class SnakeVectorEnv(VectorEnvironment):
         """
         if not self._running:
             raise ContractError("No episode is running. Call reset() before step().")
-        outputs = self._boards.step(actions, True)
+        if self._parts is None:
+            outputs = self._boards.step(actions, True)
+            observations, rewards = outputs.observations, outputs.rewards
+            final: NDArray[np.float32] | None = outputs.final_observations
+        else:
+            outputs, observations, rewards, final = self._step_with_parts(self._parts, actions)
         infos: dict[str, Any] = outputs.infos.copy()
         if outputs.num_ended:
             # mode="wrap" takes the index -1 (not ended) for the last row, which holds None.
             _DEATH_REASONS.take(outputs.ending_indices, out=outputs.death_reasons, mode="wrap")
-            infos["final_obs"] = outputs.final_observations
+            infos["final_obs"] = final
             infos["_final_obs"] = outputs.ended
             infos["final_info"] = outputs.final_infos.copy()
             infos["_final_info"] = outputs.ended
-        return (
-            outputs.observations,
-            outputs.rewards,
-            outputs.terminated,
-            outputs.truncated,
-            infos,
-        )
+        return observations, rewards, outputs.terminated, outputs.truncated, infos
 
     @property
     def ending_names(self) -> tuple[str, ...]:
@@ -631,7 +738,10 @@ class SnakeVectorEnv(VectorEnvironment):
 
     def get_metadata(self) -> dict[str, Any]:
         """Describe options, observation, actions and events, JSON-serialisable."""
-        return _describe(self.config, self._boards.blocks)
+        metadata = _describe(self.config, self._boards.blocks)
+        if self._parts is None:
+            return metadata
+        return self._parts.extend_metadata(metadata, _observation_space(self._boards.blocks))
 
     def get_state(self) -> dict[str, Any]:
         """Give everything that an exact continuation needs: plain arrays, numbers and strings."""
@@ -639,6 +749,7 @@ class SnakeVectorEnv(VectorEnvironment):
             **self._boards.get_state(),
             "np_random": self.np_random.bit_generator.state,
             "running": self._running,
+            **({} if self._parts is None else {"shown": self._facts["observation"].copy()}),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -653,3 +764,5 @@ class SnakeVectorEnv(VectorEnvironment):
         self._boards.set_state(state)
         self.np_random.bit_generator.state = state["np_random"]
         self._running = bool(state["running"])
+        if self._parts is not None:
+            self._look(state["shown"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 from rlplay.agents import Agent, create_agent
+from rlplay.agents.tabular import TabularAgent
 from rlplay.config import RunConfig, validated
 from rlplay.envs import get_env_spec
 from rlplay.errors import ContractError
@@ -190,7 +191,7 @@ def make_agent(config: RunConfig, seed: int | None = None) -> Agent:
         precision="float32",
         seed=config.seed if seed is None else seed,
     )
-    return create_agent(small, *spec.env.get_spaces(options))
+    return create_agent(small, *spec.get_spaces(options))
 
 
 class _Mind:
@@ -371,7 +372,9 @@ class AgentGame(Game):
             thoughts = self._mind.agent.explain(self._episode.observation, saliency=True)
         words = self._words or self.source.words(self._mind.steps)
         how = "greedy" if self._greedy else "sampled"
-        self.show(self._episode.shown(f"{words}, {how}", thoughts))
+        agent = self._mind.agent
+        table = agent.q if isinstance(agent, TabularAgent) else None
+        self.show(replace(self._episode.shown(f"{words}, {how}", thoughts), table=table))
 
     def rest(self) -> float:
         """Hold the last board of an episode."""

@@ -26,10 +26,12 @@ class PersonGame(Game):
     """A person plays one episode after the other.
 
     Where the environment has an `action_for_direction`, the arrows steer and the game goes on at
-    its pace, or one step with each key. Elsewhere each press of a button is one step.
+    its pace, or one step with each key where the world waits for it. Elsewhere each press of a
+    button, or of its digit, is one step.
 
     Attributes:
         steers: Whether the arrows steer.
+        waits: Whether the world always waits for a key.
         actions: The names of the environment's actions, once the board is there.
 
     Args:
@@ -56,7 +58,9 @@ class PersonGame(Game):
     ) -> None:
         super().__init__(pace)
         self.playing = False
-        self.steers = hasattr(get_env_spec(config.env_name).env, "action_for_direction")
+        world = get_env_spec(config.env_name).env
+        self.steers = hasattr(world, "action_for_direction")
+        self.waits = not world.goes_on
         self.actions: tuple[str, ...] = ()
         self._config, self._env, self._words = config, env, words
         self._stepwise = stepwise
@@ -111,7 +115,7 @@ class PersonGame(Game):
     @property
     def paced(self) -> bool:
         """Whether the game goes on by itself."""
-        return self.steers and not self._stepwise
+        return self.steers and not self._stepwise and not self.waits
 
     @property
     def ended(self) -> bool:
@@ -134,7 +138,7 @@ class PersonGame(Game):
             return "The arrows steer. Space pauses and goes on. Escape leaves the board."
         if self.steers:
             return "Each arrow is one step. Escape leaves the board."
-        return "Each button is one step; an arrow does the action of its name."
+        return "Each button, or its digit, is one step; an arrow does the action of its name."
 
     @property
     def trajectory(self) -> tuple[Step, ...]:
@@ -156,7 +160,8 @@ class PersonGame(Game):
         """Take a key, or a button of that name; any thread. Wake the player afterwards.
 
         Args:
-            key: "up", "down", "left", "right", "space" or "escape".
+            key: "up", "down", "left", "right", "space", "escape", or a digit: 1 is the first
+                action, 0 the tenth.
         """
         if key == "space":
             if self.ended:
@@ -171,6 +176,8 @@ class PersonGame(Game):
                 self.playing = self.paced
             elif (action := self._action_named(key)) is not None:
                 self._note(action)
+        elif key.isdecimal() and not self.steers:
+            self.act((int(key) - 1) % 10)
 
     def act(self, action: int) -> None:
         """Do an action by its number; any thread. Wake the player afterwards."""

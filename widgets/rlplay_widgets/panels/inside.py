@@ -304,10 +304,16 @@ def _missing(shown: Shown, on: dict[str, bool]) -> list[str]:
             "network": ("the activations of a network", bool(thoughts.get("activations"))),
             "mattered": ("which inputs mattered", thoughts.get("saliency") is not None),
         }
+        if thoughts.get("activations") == []:
+            # No network at all.
+            missing.append("This agent keeps a table: what you see is the row of this state.")
+            known = {name: known[name] for name in ("thinks", "value")}
         lacking = [words for name, (words, there) in known.items() if on[name] and not there]
         if lacking:
             missing.append(f"This agent does not say: {', '.join(lacking)}.")
     over = on["sees"] or on["thinks"] or on["mattered"]
-    if over and shown.env_name != "snake":
+    if over and shown.env_name == "gridworld":
+        missing.append("V, Q and Policy below the board draw what the agent's table says.")
+    elif over and shown.env_name != "snake":
         missing.append(f"Nothing is drawn over a board of {shown.env_name}, only listed here.")
     return missing

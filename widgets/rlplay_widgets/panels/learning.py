@@ -66,6 +66,9 @@ class LearningPanel:
         self.save.on_click(safely(lambda _: self.save_mine(self.name.value)))
         own = ipw.Box([self.mine, self.load, self.delete, self.name, self.save])
         own.add_class("rlplay-own")
+        # Both change more than what a lesson shows.
+        for box in (label, self.presets.widget, own):
+            box.layout.display = None if desk.draft.is_shown() else "none"
         self.widget = ipw.VBox([head, *(form.widget for form in self.forms), own])
         self._list_mine()
 

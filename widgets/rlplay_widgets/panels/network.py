@@ -21,8 +21,10 @@ from rlplay.agents.networks import (
     count_parameters,
     describe_layers,
 )
+from rlplay.agents.tabular import TabularAgent
 from rlplay.config import RunConfig, validated
 from rlplay.envs import EnvSpec, get_env_spec
+from rlplay.envs.own import blocks_of
 from rlplay.errors import ConfigError, NetworkConfigError, RlplayError
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.scene import LIVE, Frame, assign
@@ -206,11 +208,13 @@ class NetworkPanel:
         live = frame.session is not None and frame.snapshot.state in LIVE
         trained = frame.session.config if live else None
         known = tuple(ACTIVATIONS.items())
-        stamp = (self._desk.draft.version, self._version, trained, env, agent, known)
+        blocks = blocks_of(config.env_config)
+        stamp = (self._desk.draft.version, self._version, trained, env, agent, known, blocks)
         if stamp == self._stamp:
             return False
         self._stamp = stamp
-        key = (env, json.dumps(config.env_config), agent, json.dumps(config.hyperparams), known)
+        options = json.dumps(config.env_config), json.dumps(config.hyperparams)
+        key = (env, agent, options, known, blocks)
         if key != self._ends_key:
             self._ends_key = key
             self._find_ends(config, env, agent)
@@ -295,11 +299,14 @@ def _ends(config: RunConfig, env: EnvSpec, agent: AgentSpec) -> _Ends:
         "problem": "",
         "activations": [_describe_activation(name) for name in tuple(ACTIVATIONS)],
     }
+    if issubclass(agent.agent, TabularAgent):
+        words = f"{agent.title} has no network: it keeps a table, a row a state, a column an action"
+        return _Ends(facts=facts | {"problem": f"{words}. The layers here do not count."})
     try:
         options = validated(env.config_model, config.env_config, f"Environment {env.name!r}")
-        spaces = env.env.get_spaces(options)
+        spaces = env.get_spaces(options)
         size, num_actions = network_sizes(config, *spaces)
-        metadata = env.env.describe(options)
+        metadata = env.describe(options)
         outputs = _outputs(config, agent, num_actions)
     except Exception as error:
         text = str(error) if isinstance(error, RlplayError) else f"{type(error).__name__}: {error}"

@@ -267,6 +267,7 @@ class ReplaysPanel:
             f"saving the replay as {words}",
             save,
             lambda path: self.receipt.say(f"Saved as {words}.", path),
+            export=True,
         )
 
     def _name(self, run: SavedRun) -> str:
@@ -463,7 +464,7 @@ def taking_over(config: RunConfig, replay: Replay) -> RunConfig | None:
     else:
         board = replay.env_config
     spaces = [
-        spec.env.get_spaces(validated(spec.config_model, options, f"Environment {spec.name!r}"))
+        spec.get_spaces(validated(spec.config_model, options, f"Environment {spec.name!r}"))
         for options in (config.env_config, board)
     ]
     if config.env_name != replay.env_name or spaces[0] != spaces[1]:

@@ -11,6 +11,7 @@ import rlplay
 from rlplay.agents import AGENT_REGISTRY
 from rlplay.errors import ConfigError
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.fits import list_fitting
 from rlplay_widgets.panels.endings import EndingsPanel
 from rlplay_widgets.scene import Frame, assign
 from rlplay_widgets.table import Column, Row, Table
@@ -45,15 +46,13 @@ class TrainPanel:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._drawn: tuple[int, float | None] | None = None
+        self._drawn: tuple[Any, ...] | None = None
         self._learner: tuple[str, ...] | None = None
         self._next = float("-inf")
         self._written = ""  # what the painter wrote into the budget's field
         self.algorithm = ipw.Dropdown(
-            options=[(spec.title, name) for name, spec in sorted(AGENT_REGISTRY.items())],
-            value=desk.draft.get("algo"),
             description="Algorithm",
-            tooltip="Who learns; takes effect with the next start",
+            tooltip="Who learns, of those that can learn this world; for the next start",
         )
         self.preset = ipw.Dropdown(
             description="Preset", tooltip="Options that go well together, for the next start"
@@ -134,11 +133,19 @@ class TrainPanel:
 
     def _paint_form(self) -> None:
         draft, seconds = self._desk.draft, self._desk.seconds
-        now = (draft.version, seconds)
+        # An algorithm that a config brought along stands there too, whatever it can do.
+        algo = draft.config.algo
+        names = sorted({*list_fitting(draft.config.env_name, self._desk.wake), algo})
+        titles = tuple((AGENT_REGISTRY[name].title, name) for name in names)
+        now = (draft.version, seconds, titles)
         if now == self._drawn:
             return
         config, preset = draft.config, draft.preset
         presets = rlplay.list_presets(config.algo, config.env_name)
+        if self.algorithm.options != titles:
+            with self.algorithm.hold_sync():
+                self.algorithm.options = titles
+                self.algorithm.value = config.algo
         assign(self.algorithm, value=config.algo, disabled=draft.is_locked("algo"))
         options = tuple(presets if preset else [*presets, _OWN])
         assign(self.preset, options=options)
@@ -153,6 +160,7 @@ class TrainPanel:
         about = (
             "" if preset is None else rlplay.describe_preset(config.algo, config.env_name, preset)
         )
+        reason = reason or draft.problems.get(("algo",)) or draft.notice
         assign(self.about, value=f"<p>{escape(reason or about)}</p>")
         self._drawn = now
 

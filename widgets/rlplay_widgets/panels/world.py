@@ -11,10 +11,12 @@ import numpy as np
 import traitlets as t
 
 from rlplay.config import RunConfig
-from rlplay.envs import ENV_REGISTRY, EnvSpec, get_env_spec
+from rlplay.envs import ENV_REGISTRY, REWARD_REGISTRY, EnvSpec, get_env_spec, list_rewards
 from rlplay.envs.formula import Formula
+from rlplay.envs.own import BLOCKS, FUNCTION
 from rlplay.envs.rewards import reward_variables
 from rlplay.errors import FormulaError
+from rlplay_widgets.blocks import BlocksForm
 from rlplay_widgets.chips import Chips
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.forms import Form
@@ -92,25 +94,36 @@ class WorldPanel:
         self.about.add_class("rlplay-about")
         self.board = Form(desk, spec.config_model, ("env_config",), (), title="Board")
         self.observation = Form(desk, spec.config_model, ("env_config",), (), title="Observation")
+        self.blocks = BlocksForm(desk)
         self.size = ipw.HTML()
         self.size.add_class("rlplay-about")
         self.inputs = ListingWidget(
             title="What each input is", columns=["Block", "Inputs", "Meaning", "Range"]
         )
         self.inputs.on_msg(safely(self._unfold))
-        self.rewards = Form(desk, spec.reward_model, ("reward_config",), rows=True, title="Rewards")
+        self.rewards = Form(
+            desk, spec.reward_model, ("reward_config",), (), rows=True, title="Rewards"
+        )
+        self._functions: list[tuple[str, str | None]] | None = None
         self.worth = ipw.HTML()
         self.worth.add_class("rlplay-about")
         self.variables = ListingWidget(
             title="Variables of formulas", columns=["Variable", "Meaning", "Example"]
         )
-        self.forms = (self.board, self.observation, self.rewards)
+        self.forms = (self.board, self.observation, self.blocks, self.rewards)
         chooser = ipw.Box([self.environment.widget, self.about])
         chooser.add_class("rlplay-chooser")
         self._sections = {
             "Board": ipw.VBox([chooser, self.board.widget]),
-            "Observation": ipw.VBox([self.observation.widget, self.size, self.inputs]),
+            "Observation": ipw.VBox(
+                [self.observation.widget, self.blocks.widget, self.size, self.inputs]
+            ),
             "Rewards": ipw.VBox([self.rewards.widget, self.worth, self.variables]),
+        }
+        self._controls = {
+            "Board": (self.environment, self.board),
+            "Observation": (self.observation, self.blocks),
+            "Rewards": (self.rewards,),
         }
         self.widget = ipw.VBox([head, *self._sections.values()])
 
@@ -156,23 +169,39 @@ class WorldPanel:
         if environments != self._environments:
             self._environments = environments
             self.environment.describe(RunConfig, ["env_name"], environments)
+        self.blocks.follow(spec)
+        functions = _functions(self._desk.draft.config)
+        if functions != self._functions:
+            self._functions = functions
+            self._spec = None
         if spec is self._spec:
             return
         self._spec = spec
         seen = [name for name, group in _groups(spec) if group in _SEEN]
-        rest = [name for name, group in _groups(spec) if group not in _SEEN]
+        rest = [name for name, group in _groups(spec) if group not in _SEEN and name != BLOCKS]
         choices = {"vision": _VISION} if spec.name == "snake" else {}
         self.board.describe(spec.config_model, rest)
         self.observation.describe(spec.config_model, seen, choices)
-        self.rewards.describe(spec.reward_model)
+        # Without a function of somebody's own there is nothing to choose.
+        only = [name for name in spec.reward_model.model_fields if functions or name != FUNCTION]
+        self.rewards.describe(spec.reward_model, only, {FUNCTION: functions})
         self._painted = None
 
     def _show_section(self) -> None:
-        self.sections.show(SECTIONS.items(), self._section)
+        shown = self._shown_sections()
+        front = self._section if self._section in shown else next(iter(shown))
+        self.sections.show(shown.items(), front)
         for name, box in self._sections.items():
-            display = None if name == self._section else "none"
+            display = None if name == front else "none"
             if box.layout.display != display:
                 box.layout.display = display
+
+    def _shown_sections(self) -> dict[str, str]:
+        """The sections, with their words; in a lesson, those that it shows an option of."""
+        if self._desk.draft.is_shown():
+            return SECTIONS
+        some = [name for name, forms in self._controls.items() if any(f.options for f in forms)]
+        return {name: SECTIONS[name] for name in some or SECTIONS}
 
     def _show_example(self, example: Example | None, config: RunConfig) -> None:
         spec = get_env_spec(config.env_name)
@@ -204,7 +233,7 @@ class WorldPanel:
         self.rewards.notes = {
             name: _value_on_example(value, meanings, values)
             for name, value in config.reward_config.items()
-            if isinstance(value, str) and known
+            if isinstance(value, str) and known and name != FUNCTION
         }
 
 
@@ -218,6 +247,18 @@ def _environments() -> dict[str, Sequence[tuple[str, Any]]]:
         for spec in specs
     ]
     return {"env_name": [(word, spec.name) for word, spec in zip(words, specs, strict=True)]}
+
+
+def _functions(config: RunConfig) -> list[tuple[str, str | None]]:
+    """The reward functions to choose from, as choices; also one that is not registered here."""
+    named = config.reward_config.get(FUNCTION)
+    names = list_rewards(config.env_name)
+    words: list[tuple[str, str | None]] = [
+        (REWARD_REGISTRY[name].title, name) for name in names if name in REWARD_REGISTRY
+    ]
+    if named is not None and named not in names:
+        words.append((f"{named} (not in this kernel)", named))
+    return [("the environment's own", None), *words] if words else []
 
 
 def _groups(spec: EnvSpec) -> list[tuple[str, str]]:

@@ -1,9 +1,11 @@
-// Makes the board around it take arrows, space and Escape while it has the focus; no other key.
+// Makes the board around it take arrows, space, Escape and digits while it has the focus, no other
+// key; and clicks on points of it, where they mean something.
 
 const KEYS = {
   ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right",
   " ": "space", Escape: "escape",
 };
+for (const digit of "0123456789") KEYS[digit] = digit;
 
 function focusOutside(board) {
   // Back to whatever holds the board: in JupyterLab the cell, with its own keys.
@@ -64,16 +66,31 @@ function take(board, model) {
     board.focus({ preventScroll: true });
   };
 
+  const onClick = (event) => {
+    const picture = board.querySelector("canvas");
+    if (!model.get("points") || !picture) return;
+    const place = picture.getBoundingClientRect();
+    const x = (event.clientX - place.left) / place.width;
+    const y = (event.clientY - place.top) / place.height;
+    if (x >= 0 && x < 1 && y >= 0 && y < 1) model.send({ kind: "point", x, y });
+  };
+  const markPoints = () => { board.dataset.points = String(model.get("points")); };
+
+  board.addEventListener("click", onClick);
   board.addEventListener("keydown", onKey);
   board.addEventListener("focusout", onLeave);
+  model.on("change:points", markPoints);
   model.on("change:active", describe);
   model.on("change:label", describe);
   model.on("msg:custom", onMessage);
   describe();
+  markPoints();
   return () => {
     parts.disconnect();
+    board.removeEventListener("click", onClick);
     board.removeEventListener("keydown", onKey);
     board.removeEventListener("focusout", onLeave);
+    model.off("change:points", markPoints);
     model.off("change:active", describe);
     model.off("change:label", describe);
     model.off("msg:custom", onMessage);
