@@ -175,7 +175,7 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     },
     "gymnasium:CartPole-v1": {
         "default": {
-            "description": "Balances the pole to the end within a minute.",
+            "description": "For a world of few numbers: a small network, and long looks ahead.",
             "num_envs": 16,
             "total_steps": 200_000,
             "network_config": {"layers": [{"units": 64}, {"units": 64}]},

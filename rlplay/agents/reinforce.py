@@ -55,7 +55,7 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     },
     "gymnasium:CartPole-v1": {
         "default": {
-            "description": "Learns to balance the pole within a minute or two, with ups and downs.",
+            "description": "For a world of few numbers: a small network.",
             "total_steps": 400_000,
             "network_config": {"layers": [{"units": 64}]},
             "hyperparams": {"learning_rate": 5e-3},

@@ -78,6 +78,7 @@ class BanditEnv(BaseEnvironment):
     _means: NDArray[np.float64]
     reward_model = NoOptions
     ending_names = ("truncated",)
+    goes_on = False
 
     def __init__(
         self,

@@ -176,10 +176,12 @@ def gridworld(painter: Any) -> Playground:
 def test_names_open_the_playground_with_their_defaults(painter):
     playground = Playground(env_name="gridworld", algo="q-learning")
     assert playground.config == rlplay.get_default_config("q-learning", "gridworld")
+    until(painter, lambda: playground.looks._state is not None)
+    assert playground.looks._state["agent"] == {"x": 0, "y": 2}  # it waits at the start
     assert Playground(env_name="bandit").config.algo == "ppo"
     with pytest.raises(ContractError, match="keeps a table"):
         Playground(algo="sarsa")
-    with pytest.raises(ConfigError, match="only one"):
+    with pytest.raises(ConfigError, match="not both"):
         Playground(rlplay.get_default_config(), algo="dqn")
 
 

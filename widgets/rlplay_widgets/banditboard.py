@@ -153,7 +153,7 @@ def draw_truth(picture: Picture, state: dict[str, Any], palette: Palette) -> Non
     picture.lines(points, counts, [inks.rim], 9)
     picture.lines(points, counts, [inks.truth], 5)
     best = int(np.argmax(state["means"]))
-    star = 0.11 * min(layout.step, 150) * _STAR + np.array([layout.centres[best], 0.84 * PIXELS])
+    star = 0.16 * min(layout.step, 110) * _STAR + np.array([layout.centres[best], 0.84 * PIXELS])
     picture.polygons(star, [len(star)], [inks.truth])
 
 

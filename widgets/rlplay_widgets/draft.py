@@ -223,7 +223,7 @@ class Draft:
         """
         with self._lock:
             self._config = self._with_preset(name)
-            self._wrong = {}
+            self._wrong, self.notice = {}, ""
             self.version += 1
 
     def _with_preset(self, name: str) -> RunConfig:
@@ -245,7 +245,7 @@ class Draft:
         with self._lock:
             self._config = self._kept(config) if keep_locked else config
             self.version += 1
-            self._wrong = {}
+            self._wrong, self.notice = {}, ""
 
     def _try(self, place: Place, value: Any) -> bool:
         try:

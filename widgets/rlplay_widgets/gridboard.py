@@ -486,9 +486,9 @@ def _draw_triangles(
         frames = inner[best][:, [0, 1, 2, 0]].reshape(-1, 2)
         colors = [_readable(tint, inks) for tint in tints[best]]
         picture.lines(frames, [4] * int(best.sum()), colors, max(2.0, 0.018 * cell), 0.9)
-    size = min(0.145 * cell, 34.0)
+    size = min(0.135 * cell, 27.0)
     if size >= _SMALLEST - 1:
-        places = middles[:, None] + 0.33 * cell * _WAYS
+        places = middles[:, None] + cell * _WAYS * (0.32, 0.35)
         words = [_written(value, most) for value in table.ravel()]
         colors = [_readable(tint, inks) for tint in tints.reshape(-1, 3)]
         picture.words(words, places.reshape(-1, 2), size, colors)

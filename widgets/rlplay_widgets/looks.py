@@ -39,12 +39,12 @@ LOOKS: dict[str, Mapping[str, str]] = {
 }
 _GRID = "gridworld"
 _KINDS = {
-    ".": "a free cell",
-    "S": "the start",
-    "G": "the goal",
-    "T": "the treasure",
-    "P": "a pit",
-    "C": "the cliff",
+    ".": "A free cell",
+    "S": "The start",
+    "G": "The goal",
+    "T": "The treasure",
+    "P": "A pit",
+    "C": "The cliff",
 }
 
 Table = npt.NDArray[np.float64]

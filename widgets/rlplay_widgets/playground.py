@@ -89,7 +89,7 @@ class Playground:
     ) -> None:
         named = env_name is not None or algo is not None
         if (what is not None) + (lesson is not None) + named > 1:
-            raise ConfigError("Give a lesson, something to show, or names; only one of them.")
+            raise ConfigError("Give a lesson, or something to show, or names, not both.")
         if named:
             what = default_config(env_name or "snake", algo)
         self.lesson = None if lesson is None else load_lesson(lesson)

@@ -139,6 +139,8 @@ def _play(env: BaseEnvironment) -> tuple[int, float]:
     generator = np.random.default_rng(_SEED)
     env.action_space.seed(_SEED)
     env.reset(seed=_SEED)
+    if not env.goes_on:  # a world that waits is shown as it waits
+        return 0, 0.0
     until = time.monotonic() + _SECONDS
     returns = 0.0
     left = _MOVES

@@ -393,7 +393,7 @@ class WatchPanel:
         paced = person is None or person.paced
         goes = paced and (person is None or (person.begun and not person.ended))
         assign(self.pace, value=min(max(game.pace, PACES[0]), PACES[1]), disabled=not paced)
-        _show(self.stepwise, person is not None and person.steers)
+        _show(self.stepwise, person is not None and person.steers and not person.waits)
         assign(self.stepwise, value=person.stepwise if person is not None else self._stepwise)
         assign(
             self.pause,

@@ -35,18 +35,21 @@ function render({ model, el }) {
   };
   const column = field("Column", move);
   const row = field("row", move);
-  const kind = make("span", "rlplay-cell-kind");
-  root.append(kind);
-  const worth = field("pays on top", pay);
+  const worth = field("on top", pay);
   worth.step = "any";
   const back = make("button", "", "Put back");
-  const close = make("button", "", "Done");
+  const close = make("button", "", "\u2715");
+  const kind = make("span", "rlplay-cell-kind");
   for (const button of [back, close]) button.type = "button";
   back.title = "The cell pays nothing on top";
   back.onclick = () => model.send({ kind: "pay", value: 0 });
   close.title = "Choose no cell any more";
+  close.setAttribute("aria-label", "Done");
+  kind.setAttribute("role", "status");
+  column.title = row.title = "Counted from 0";
+  worth.title = "What entering the cell pays on top of all else, from now on";
   close.onclick = () => model.send({ kind: "close" });
-  root.append(back, close);
+  root.append(back, close, kind);
   root.onsubmit = (event) => event.preventDefault();
   root.onkeydown = (event) => {
     event.stopPropagation();
@@ -72,7 +75,8 @@ function render({ model, el }) {
     column.min = row.min = 0;
     put(column, cell.column);
     put(row, cell.row);
-    kind.textContent = `(${cell.kind}${cell.pays ? `, pays ${written(cell.pays)}` : ""})`;
+    kind.textContent = `${cell.kind} pays ${written(cell.pays)}`;
+    root.title = kind.textContent;
     // What a person types stays, until another cell is chosen or it is taken over.
     if (place !== shown || document.activeElement !== worth || Number(worth.value) === cell.extra) {
       put(worth, cell.extra);
