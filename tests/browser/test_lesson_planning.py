@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from test_quickstart import command, open_notebook
+from lessons import open_lesson
 
 from rlplay.agents.planning import value_iteration
 from rlplay.envs import create_env
@@ -17,8 +15,6 @@ from rlplay_widgets.theme import static
 
 if TYPE_CHECKING:
     from conftest import Lab, Window
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 @pytest.mark.parametrize("sweeps", [1, 4, -1])
@@ -38,20 +34,6 @@ def test_the_page_plans_as_python_does(browser: Any, map: str, sweeps: int) -> N
         np.testing.assert_allclose(there["values"], here.values, atol=1e-10)
         np.testing.assert_allclose(there["q"], here.q_values, atol=1e-10)
     page.close()
-
-
-def open_lesson(window: Window, lab: Lab, name: str) -> None:
-    shutil.copy(NOTEBOOKS / f"{name}.ipynb", lab.folder / f"{name}.ipynb")
-    open_notebook(window, lab, f"{name}.ipynb")
-    command(window, "notebook:run-all-cells")
-    window.until(
-        """() => {
-          const cells = window.jupyterapp.shell.currentWidget.model.sharedModel.cells;
-          const code = [...cells].filter(cell => cell.cell_type === 'code');
-          return code.every(cell => cell.execution_count);
-        }""",
-        seconds=90,
-    )
 
 
 def find_map(window: Window, words: str) -> Any:

@@ -155,7 +155,7 @@ function makeBoard(world, { label, numbers = true, onPick } = {}) {
       const share = 78 * Math.min(1, Math.abs(values[state]) / scale) ** 0.6;
       cell.ground.style.setProperty("--share", `${share.toFixed(1)}%`);
       cell.ground.classList.toggle("rlplay-grid-loss", values[state] < 0);
-      const words = signed(values[state]);
+      const words = signed(values[state], Math.abs(values[state]) < 9.995 ? 2 : 1);
       if (cell.said !== words) cell.value.textContent = cell.said = words;
       const best = bestOf(q[state]);
       const pointed = best.length === 4 ? "" : best.join();

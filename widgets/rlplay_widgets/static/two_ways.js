@@ -29,7 +29,7 @@ function render({ model, el }) {
   const picture = drawn("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img",
     "aria-label": runs.map((run) => `${run.name} ends at ${signed(run.smooth.at(-1), 0)}`).join(", ") });
   const count = runs[0].smooth.length;
-  // Where the first episodes leave the picture they say nothing: they have not learned yet.
+  // The first episodes are far below: a curve begins where it comes into the picture.
   const low = 1.15 * Math.min(...runs.flatMap((run) => run.smooth.slice(Math.floor(count / 5))));
   const across = (episode) => LEFT + (episode / count) * (WIDE - LEFT - 84);
   const down = (value) => 8 + (Math.max(low, Math.min(0, value)) / low) * (HIGH - 34);
@@ -44,7 +44,8 @@ function render({ model, el }) {
       episode ? String(Math.round(episode)) : "episode 0"));
   }
   runs.forEach((run, i) => {
-    const points = run.smooth.map((value, at) => `${across(at + 1).toFixed(1)},${down(value).toFixed(1)}`);
+    const points = run.smooth.flatMap((value, at) =>
+      (value < low ? [] : [`${across(at + 1).toFixed(1)},${down(value).toFixed(1)}`]));
     picture.append(
       drawn("polyline", { class: `rlplay-grid-curve rlplay-grid-curve-${i + 1}`, points: points.join(" ") }),
       drawn("text", { class: `rlplay-grid-look-${i + 1}`, x: across(count) + 6, y: down(run.smooth.at(-1)) + 4 },
