@@ -21,9 +21,9 @@ from rlplay_widgets.lesson import load_lesson
 
 config = load_lesson("what-does-it-see").run_config()
 env = rlplay.create_env("snake", **config.env_config)
-for block in env.get_metadata()["observation"]:
-    print(f"{block['size']:3} numbers  {block['name']:8} {block['meaning'][:60]}")
-print(env.observation_space.shape)
+blocks = env.get_metadata()["observation"]
+lines = [f"{block['size']:3}  {block['name']:8} {block['meaning']}" for block in blocks]
+print("\n".join(lines), f"\n{env.observation_space.shape[0]:3}  numbers in all")
 
 # %% [markdown]
 # The snake looks with the eyes of a driver: *ahead*, *right*, *left*, *behind*, and not up and down. We call that **egocentric**. The window is the square around its head.
@@ -116,7 +116,7 @@ for board in boards:
 check("aliased_boards", twins)
 
 # %%
-show_boards(twins if isinstance(twins, tuple) else [(0, []), (1, [])], NO_FOOD)
+show_boards(twins if isinstance(twins, tuple) and len(twins) == 2 else [(0, []), (1, [])], NO_FOOD)
 
 # %% [markdown]
 # ## 4. Build blocks yourself
@@ -204,11 +204,13 @@ check("count_parameters", count_parameters)
 
 # %%
 # NBVAL_CHECK_OUTPUT
+lines = []
 for name, vision in {"5 x 5": 2, "11 x 11": 5, "whole board": -1}.items():
     options = config.env_config | {"vision": vision}
     inputs = rlplay.create_env("snake", **options).observation_space.shape[0]
     network = rlplay.build_network(inputs, 3, config.network_config)
-    print(f"{name:12} {inputs:4} inputs, {rlplay.count_parameters(network):6,} parameters")
+    lines.append(f"{name:12} {inputs:4} inputs, {rlplay.count_parameters(network):6,} parameters")
+print("\n".join(lines))
 
 # %% [markdown]
 # The last layers cost the same, whatever is seen. Your function should give the same numbers. The **Network** tab of the panel draws it.

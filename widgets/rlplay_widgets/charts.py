@@ -61,12 +61,12 @@ METRICS = {
     "q_value": ("Q-value", "Return that the agent expects from what it does"),
     "target": ("Target", "Return that the Q-values are drawn to"),
     "predicted_return": (
-        "Predicted return",
+        "Predicted",
         "Q-value of an episode's first action, beside the return that the episode then brought, "
         "discounted by gamma",
     ),
     "measured_return": (
-        "Measured return",
+        "Measured",
         "Return of an episode, discounted by gamma from its first action on",
     ),
     "gradient_norm": ("Gradient norm", "Length of the gradient before it is clipped"),
