@@ -231,7 +231,6 @@ Image.fromarray(np.hstack(boards))
 # Who is best? Everybody hands in a run or a policy. The teacher chooses the seeds, which nobody knows before. Every game is kept as a replay and **verified**: it is played again, and must give the same score.
 
 # %%
-# NBVAL_CHECK_OUTPUT
 import os
 
 from rlplay.lessons.tournament import play_tournament
