@@ -389,18 +389,27 @@ def list_environments() -> list[dict[str, Any]]:
 
     Returns:
         For each, by name: name, title, description, version, and the metadata that it gives with
-        its default options.
+        its default options. Environments of Gymnasium that an agent here cannot play, though
+        somebody asked for them, are left out.
     """
-    return [
-        {
-            "name": spec.name,
-            "title": spec.title,
-            "description": spec.description,
-            "version": spec.version,
-            "metadata": spec.describe(spec.config_model()),
-        }
-        for _, spec in sorted(ENV_REGISTRY.items())
-    ]
+    listed = []
+    for name, spec in sorted(ENV_REGISTRY.items()):
+        try:
+            metadata = spec.describe(spec.config_model())
+        except ContractError:
+            if name.startswith(PREFIX):
+                continue
+            raise
+        listed.append(
+            {
+                "name": spec.name,
+                "title": spec.title,
+                "description": spec.description,
+                "version": spec.version,
+                "metadata": metadata,
+            }
+        )
+    return listed
 
 
 register_env("snake", SnakeEnv, vector_env=SnakeVectorEnv, title="Snake")
