@@ -32,7 +32,7 @@ print("\n".join(lines), f"\n{env.observation_space.shape[0]:3}  numbers in all")
 #
 # 1. Open **World**, then **Observation**. Read the table, and look at the window over the board.
 # 2. Set the vision to 3 × 3 and to 7 × 7, and watch how the number of inputs changes. Set it back to 5 × 5.
-# 3. Press **Start**, then **Full speed**, and let it learn. The curve is the score: apples eaten.
+# 3. Press **Start**, and let it learn. The curve is the score: apples eaten.
 
 # %% picture="with_and_without_the_apple.png"
 from rlplay_widgets import Playground

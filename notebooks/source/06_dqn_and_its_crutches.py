@@ -49,7 +49,7 @@ check("td_target", td_target)
 #
 # The chart shows both, as means over the last 100 episodes: the solid line is **predicted**, the dashed line is **measured**. Where they are close, the network knows what it is talking about.
 #
-# **Run** the cell, press **Start** and then **Full speed**. Wait until the snake plays well: about 60 000 steps. (*Score* can be chosen above the chart.) Go on reading meanwhile.
+# **Run** the cell and press **Start**; it trains as fast as the machine can. Wait until the snake plays well: about 60 000 steps. (*Score* can be chosen above the chart.) Go on reading meanwhile.
 
 # %% picture="predicted_and_measured.png"
 import rlplay
@@ -65,7 +65,7 @@ panel
 #
 # **Predict:** what will the two lines do when the copy is taken away, so that each update moves its own target? Both down? Apart? Which one is higher?
 #
-# **Run:** while it trains at full speed, open **Learning** and switch **Use target network** off. (The next cell does the same, after it has waited for a good player.) A mark in the chart shows where.
+# **Run:** while it trains, open **Learning** and switch **Use target network** off. (The next cell does the same, after it has waited for a good player.) A mark in the chart shows where.
 
 # %%
 import os

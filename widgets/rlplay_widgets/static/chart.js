@@ -14,16 +14,16 @@ const LINES = [
 ];
 
 const noPoints = () => ({
-  steps: [], elapsed: [], episodes: [], value: [], best: [], mean: [], brought: [], measured: [],
+  steps: [], elapsed: [], episodes: [], value: [], best: [], mean: [], measured: [],
 });
 
 // The mean over the episodes of the newest points, as many as the window needs.
-function trailingMean(points, row) {
+function trailingMean(points) {
   let sum = 0;
   let episodes = 0;
-  for (let i = points[row].length - 1; i >= 0 && episodes < WINDOW; i -= 1) {
-    if (points[row][i] === null) continue;
-    sum += points[row][i] * points.episodes[i];
+  for (let i = points.value.length - 1; i >= 0 && episodes < WINDOW; i -= 1) {
+    if (points.value[i] === null) continue;
+    sum += points.value[i] * points.episodes[i];
     episodes += points.episodes[i];
   }
   return episodes ? sum / episodes : null;
@@ -39,9 +39,9 @@ function append(points, { steps, elapsed, episodes, value, top, measured }) {
     points.episodes.push(known(episodes[i]) ?? 1);
     points.value.push(known(value[i]));
     points.best.push(best);
-    points.mean.push(trailingMean(points, "value"));
-    points.brought.push(measured ? known(measured[i]) : null);
-    points.measured.push(measured ? trailingMean(points, "brought") : null);
+    // What comes with a measured return is a mean over the last episodes already.
+    points.mean.push(measured ? points.value.at(-1) : trailingMean(points));
+    points.measured.push(measured ? known(measured[i]) : null);
   }
 }
 
@@ -80,7 +80,7 @@ function render({ model, el }) {
   const own = () => held.get(shown()?.key) ?? noPoints();
   const scored = () => model.get("metric") === "score";
   const paired = () => model.get("metric") === "predicted_return";
-  const drawn = () => LINES.filter(({ name }) => ({ best: scored(), measured: paired() })[name] ?? true);
+  const drawn = () => LINES.filter(({ name }) => ({ best: scored(), measured: paired(), value: !paired() })[name] ?? true);
 
   // From the back to the front: the other sessions, then the lines of the one that is shown.
   const layers = () => {
