@@ -26,10 +26,12 @@ def nbgrader(course: Path, *arguments: str) -> None:
         name: str(course / ".jupyter" / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     }
+    # nbgrader calls alembic by its name, which stands beside the interpreter.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         [sys.executable, "-m", "nbgrader", *arguments],
         cwd=course,
-        env={**os.environ, **own, "RLPLAY_CI": "1"},
+        env={**os.environ, **own, "RLPLAY_CI": "1", "PATH": path},
         capture_output=True,
         text=True,
         check=False,
