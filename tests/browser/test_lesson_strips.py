@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pictures import notebook
 from test_quickstart import button, open_notebook, run_first_code_cell, state
 from test_tab_network import kernel_says
-from test_tab_world import typed
+from test_tab_world import chip, typed
 
 if TYPE_CHECKING:
     from conftest import Lab, Window
@@ -61,6 +61,7 @@ def test_two_curves_and_a_price_changed_live(window: Window, lab: Lab) -> None:
     labels = charts.evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
     assert ["Return curve:" in labels[0], "Score curve:" in labels[1]] == [True, True]
     window.page.locator(".rlplay-tab-bar button").filter(has_text="World").click()
+    chip(window, "Rewards")
     formula = "-4 / previous_distance_to_food ** 2"
     typed(window, "farther", formula).press("Enter")
     assert kernel_says(window, "panel.desk.draft.config.reward_config['farther']") == formula

@@ -22,6 +22,21 @@ def test_every_lesson_opens(painter, name) -> None:
     assert panel.tabs.bar.names == (panel.lesson.tabs or panel.tabs.bar.names)
 
 
+@pytest.mark.parametrize("name", list_lessons())
+def test_every_lesson_shows_only_its_own_knobs(painter, name) -> None:
+    lesson = load_lesson(name)
+    assert lesson.tabs
+    assert lesson.locked
+    for tab in {"Learning", "World"} & set(lesson.tabs):
+        panel = Playground(lesson=name)
+        panel.tabs.choose(tab)
+        for _ in range(2):  # the first one builds the tab
+            painter.tick()
+        forms = panel.tabs.panels[tab].forms
+        shown = {(*form.place, option) for form in forms for option in form.options}
+        assert 0 < len(shown) < 20, shown
+
+
 def test_a_lesson_shows_its_tabs_and_words_and_keeps_its_options(painter) -> None:
     lesson = {
         "title": HOSTILE,
