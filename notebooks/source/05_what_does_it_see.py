@@ -77,18 +77,22 @@ panel.select(trained[-1])
 # This snake sees the board upright (up, down, left, right), and the four cells around its head, and where the apple is. It is not told which way it is heading. A board is written as the seed of its episode, and the actions from there: 0 straight on, 1 turn right, 2 turn left.
 
 # %%
+from rlplay.lessons.observations import see
 from rlplay_widgets.lessons.observations import show_boards
 
 upright = {"grid_size": 6, "frame": "absolute", "direction": False, "vision": 0, "danger": "binary"}
 upright |= {"food_channel": "off", "hunger": False, "length": False}
-show_boards([(53, [2]), (179, [0])], upright)
+pair = [(53, [2]), (179, [0])]
+show_boards(pair, upright)
+print(see(pair[0], upright).round(2))
+print(see(pair[1], upright).round(2))
 
 # %% [markdown]
-# The apple is one cell above the head, both times. Left: the snake looks up, so straight on is best. Right: it looks to the right, so it must turn left. The numbers are the same.
+# The apple is one cell above the head, both times. Left: the snake looks up, so straight on is best. Right: it looks to the right, so it must turn left. Both rows of numbers are the same. They say: the apple is 0 cells to the right and one sixth of the board above, and of the four neighbours (up, down, left, right) only the one below is blocked. On one board that is its own body, on the other the wall.
 #
 # ### Exercise: find two such boards
 #
-# Now the snake of the second curve, which sees the eight cells around its head and no apple (`NO_FOOD`). Find two boards that look the same to it, but have **no best action in common**. *Best* here means: what pays most in the next step. You have:
+# Now a snake like the one of the second curve, with a smaller window: it sees the eight cells around its head and no apple (`NO_FOOD`). Find two boards that look the same to it, but have **no best action in common**. *Best* here means: what pays most in the next step. You have:
 #
 # - `boards`, 2000 boards of random play
 # - `see(board, NO_FOOD).tobytes()`, what the agent sees, as a key for a dictionary
