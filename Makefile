@@ -95,4 +95,6 @@ endif
 
 $(VENV)/.test-ready: $(VENV)/.lab-ready
 	$(PIP) --editable '.[lab,test,dev]'
+	@# A test grades with nbgrader; its menus have no place in the JupyterLab of `make lab`.
+	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyter/nbgrader >/dev/null
 	@touch $@

@@ -14,7 +14,12 @@ import numpy.typing as npt
 
 from rlplay.errors import ConfigError
 
-__all__ = ["bootstrap_interval", "interquartile_mean", "probability_of_improvement"]
+__all__ = [
+    "bootstrap_interval",
+    "difference_interval",
+    "interquartile_mean",
+    "probability_of_improvement",
+]
 
 #: Resamples of which the statistic is computed at once, to bound the memory.
 _BATCH = 250
@@ -77,10 +82,7 @@ def bootstrap_interval(
     numbers = np.asarray(values, np.float64)
     if numbers.ndim == 0 or numbers.shape[axis] < 2:
         raise ConfigError("A bootstrap interval needs at least 2 values along the axis.")
-    if not 0 < confidence < 1:
-        raise ConfigError(f"confidence = {confidence!r} is not allowed: above 0 and below 1.")
-    if resamples < 1:
-        raise ConfigError(f"resamples = {resamples!r} is not allowed: 1 or more.")
+    _check_drawing(confidence, resamples)
     found = bootstrap(
         (numbers,),
         interquartile_mean,
@@ -94,6 +96,62 @@ def bootstrap_interval(
     if numbers.ndim == 1:
         return float(found.low), float(found.high)
     return found.low, found.high
+
+
+def difference_interval(
+    ours: npt.ArrayLike,
+    theirs: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2_000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Say between which bounds the interquartile means would differ with other seeds.
+
+    Both rows are drawn again, each from itself (the percentile bootstrap of the difference). Where
+    the interval holds 0, the seeds do not show which one is better.
+
+    Args:
+        ours: (N,) numbers, such as the scores of the seeds of one learner; at least two.
+        theirs: (M,) numbers of the other one; at least two.
+        confidence: Share of the resamples within the interval, above 0 and below 1.
+        resamples: How often the seeds are drawn.
+        seed: Of the drawing: the same arguments give the same interval.
+
+    Returns:
+        Lower and upper bound of ours minus theirs.
+
+    Raises:
+        ConfigError: For fewer than two values, or a number out of range.
+    """
+    from scipy.stats import bootstrap
+
+    rows = tuple(np.asarray(row, np.float64).ravel() for row in (ours, theirs))
+    if min(map(len, rows)) < 2:
+        raise ConfigError("A bootstrap interval needs at least 2 values on either side.")
+    _check_drawing(confidence, resamples)
+
+    def difference(first: Any, second: Any, axis: int) -> Any:
+        return interquartile_mean(first, axis) - interquartile_mean(second, axis)
+
+    found = bootstrap(
+        rows,
+        difference,
+        n_resamples=resamples,
+        batch=_BATCH,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def _check_drawing(confidence: float, resamples: int) -> None:
+    """Refuse what no bootstrap can be drawn with."""
+    if not 0 < confidence < 1:
+        raise ConfigError(f"confidence = {confidence!r} is not allowed: above 0 and below 1.")
+    if resamples < 1:
+        raise ConfigError(f"resamples = {resamples!r} is not allowed: 1 or more.")
 
 
 def probability_of_improvement(better: npt.ArrayLike, worse: npt.ArrayLike) -> float:

@@ -14,6 +14,8 @@ from rlplay.envs import ENV_REGISTRY, OBSERVATION_REGISTRY, REWARD_REGISTRY
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+#: The teacher's pages show calls with a class's own names.
+PROGRAMS = [page for page in PAGES if page.parent.name != "teaching"]
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def blocks(page, language):
         yield text[: match.start(1)].count("\n"), match[1]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.name)
 def test_code_runs(page, registries, monkeypatch, tmp_path):
     """One page is one program; a minute of training is cut to a second."""
     monkeypatch.chdir(tmp_path)

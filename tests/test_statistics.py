@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from rlplay.errors import ConfigError
-from rlplay.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement
+from rlplay.statistics import (
+    bootstrap_interval,
+    difference_interval,
+    interquartile_mean,
+    probability_of_improvement,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +97,26 @@ def test_what_cannot_be_said_is_refused() -> None:
 def test_opening_rlplay_does_not_load_scipy() -> None:
     code = "import sys, rlplay, rlplay.statistics; sys.exit('scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_interval_of_a_difference() -> None:
+    ours, theirs = [10.0, 12.0, 14.0, 11.0, 13.0], [1.0, 2.0, 3.0, 2.0, 1.0]
+    low, high = difference_interval(ours, theirs)
+    assert 0 < low < interquartile_mean(ours) - interquartile_mean(theirs) < high
+    assert difference_interval(ours, ours)[0] < 0 < difference_interval(ours, ours)[1]
+    assert difference_interval(ours, theirs, seed=3) == difference_interval(ours, theirs, seed=3)
+    assert difference_interval([0, 0], [1, 1, 1]) == (-1.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "options", "reason"),
+    [
+        ([1], [1, 2], {}, "at least 2 values on either side"),
+        ([1, 2], [], {}, "at least 2 values on either side"),
+        ([1, 2], [1, 2], {"confidence": 1}, "confidence"),
+        ([1, 2], [1, 2], {"resamples": 0}, "resamples"),
+    ],
+)
+def test_differences_that_cannot_be_drawn_are_refused(ours, theirs, options, reason) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        difference_interval(ours, theirs, **options)

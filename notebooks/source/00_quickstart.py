@@ -3,7 +3,7 @@
 #
 # Run the next cell (Shift + Enter), press **Start**, and watch a snake that knows nothing become one that fills the board.
 
-# %%
+# %% picture="00_playground.png"
 from rlplay_widgets import Playground
 
 Playground()

@@ -89,6 +89,8 @@ class Agent(abc.ABC):
     #: Whether the algorithm shares its batches out among ``config.num_threads`` threads by itself;
     #: PyTorch's operations then have one thread each.
     shares_threads: ClassVar[bool] = False
+    #: Whether somebody looks at the updates, so that `describe_update` is worth its while.
+    is_watched: bool = False
 
     def __init__(
         self,
@@ -263,6 +265,16 @@ class Agent(abc.ABC):
             What the algorithm knows of ``q_values``, ``probabilities``, ``value`` and
             ``activations`` (one list a layer); and of ``saliency``, if asked for: D numbers, how
             much each number of the observation adds to the preferred action's score.
+        """
+        return {}
+
+    def describe_update(self) -> dict[str, Any]:
+        """Say of the newest update what its metrics do not tell, for whoever looks at it.
+
+        What costs anything is found out only while `is_watched`, and changes nothing of the agent.
+
+        Returns:
+            Plain values by name, never changed afterwards; empty where there is nothing to tell.
         """
         return {}
 

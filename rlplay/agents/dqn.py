@@ -29,6 +29,7 @@ from typing import Any, Final
 
 import gymnasium
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field, JsonValue
 from torch.nn import functional
@@ -37,6 +38,7 @@ from rlplay.agents import register_agent
 from rlplay.agents.base import Actions, Flags, Hyperparameters, Observations, Rewards, TorchAgent
 from rlplay.agents.buffers import ReplayBuffer
 from rlplay.agents.networks import build_network
+from rlplay.agents.predictions import ReturnMeter
 from rlplay.agents.schedules import linear
 from rlplay.config import RunConfig
 from rlplay.device import explain_out_of_memory
@@ -332,6 +334,7 @@ class DQN(TorchAgent):
                 "replay_memory_mb, or play fewer boards."
             )
         self._explorer = np.random.default_rng(split_seed(config.seed).agent)
+        self._meter = ReturnMeter(self.num_envs)
         self._moves = 0
         self._updates = 0
         self._due = 0
@@ -387,6 +390,10 @@ class DQN(TorchAgent):
     ) -> None:
         """Put one vector step into the replay buffer."""
         self.replay.append(observations, actions, rewards, next_observations, terminated, truncated)
+        opens = self._meter.opens
+        if opens.any():
+            self._meter.predict(self._q_values_of(observations[opens], actions[opens]))
+        self._meter.measure(rewards, self.hyperparams.discount, terminated, truncated)
         self.steps += self.num_envs
         self._moves += 1
         options = self.hyperparams
@@ -396,6 +403,15 @@ class DQN(TorchAgent):
             and self.replay.num_starts(options.num_step_returns) > 0
         ):
             self._due = int(options.updates_per_round)
+
+    @torch.no_grad()
+    def _q_values_of(self, observations: Observations, actions: Actions) -> npt.NDArray[np.float32]:
+        """Give the Q-values of actions, one for each observation."""
+        q_values = self._q_values(self.network, self._to_device(observations))
+        chosen: npt.NDArray[np.float32] = (
+            q_values.gather(1, self._to_device(actions)[:, None])[:, 0].cpu().numpy()
+        )
+        return chosen
 
     # Learning ----------------------------------------------------------------------------------
 
@@ -473,6 +489,7 @@ class DQN(TorchAgent):
             "epsilon": self.epsilon,
             "gradient_norm": gradient_norm,
             "learning_rate": rate,
+            **self._meter.metrics(),
         }
 
     # Looking inside and files ------------------------------------------------------------------
@@ -510,6 +527,7 @@ class DQN(TorchAgent):
             "explorer": self._explorer.bit_generator.state,
             "hyperparams": self.hyperparams.model_dump(),
             "steps": self.steps,
+            "meter": self._meter.state_dict(),
             "moves": self._moves,
             "updates": self._updates,
             "due": self._due,
@@ -523,6 +541,8 @@ class DQN(TorchAgent):
         self.replay.load_state_dict(state["replay"])
         self._explorer.bit_generator.state = state["explorer"]
         self.hyperparams = self.Hyperparameters(**state["hyperparams"])
+        if "meter" in state:  # older checkpoints have none
+            self._meter.load_state_dict(state["meter"])
         self.steps = int(state["steps"])
         self._moves = int(state["moves"])
         self._updates = int(state["updates"])

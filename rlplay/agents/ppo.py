@@ -42,7 +42,12 @@ from rlplay.config import RunConfig
 from rlplay.device import explain_out_of_memory
 from rlplay.envs.snake.config import CLASSIC
 
-__all__ = ["PPO", "PPOHyperparameters"]
+__all__ = ["PPO", "RATIOS_TO", "RATIO_BINS", "PPOHyperparameters"]
+
+#: The histogram of the ratios goes from 0 to this; what lies beyond is in its last bin.
+RATIOS_TO: Final = 2.0
+#: How many bins it has.
+RATIO_BINS: Final = 80
 
 _LEARNING: Final[dict[str, JsonValue]] = {"group": "learning", "live": True}
 _ROLLOUT: Final[dict[str, JsonValue]] = {"group": "rollout", "live": False}
@@ -289,6 +294,9 @@ class PPO(TorchAgent):
         self._returns = torch.zeros(size)
         self._explained_variance = 0.0
         self._batch: tuple[torch.Tensor, ...] | None = None
+        # What the newest minibatch did, and the last one of the newest phase.
+        self._minibatch_did: dict[str, Any] = {}
+        self._phase_did: dict[str, Any] = {}
 
     @classmethod
     def describe_outputs(cls, config: RunConfig, num_actions: int) -> dict[str, int]:
@@ -415,9 +423,10 @@ class PPO(TorchAgent):
 
         Returns:
             A function from some of the rows to their share of the gradients, and of (6,) loss,
-            policy loss, value loss, entropy, KL and clip fraction.
+            policy loss, value loss, entropy, KL and clip fraction; while somebody watches, the
+            ratios of each bin follow, (6 + `RATIO_BINS`,).
         """
-        options, count = self.hyperparams, len(minibatch)
+        options, count, watched = self.hyperparams, len(minibatch), self.is_watched
         tensors = self._rollout_tensors()
         chosen = tensors[3].index_select(0, minibatch)
         # A minibatch of one has no spread.
@@ -445,9 +454,11 @@ class PPO(TorchAgent):
             with torch.no_grad():
                 kl = (ratio - 1.0 - log_ratio).sum() / count
                 clip_fraction = ((ratio - 1.0).abs() > options.clip).sum() / count
-                return gradients, torch.stack(
-                    [loss, policy_loss, value_loss, entropy, kl, clip_fraction]
-                )
+                sums = torch.stack([loss, policy_loss, value_loss, entropy, kl, clip_fraction])
+                if watched:
+                    within = ratio.clamp(max=RATIOS_TO)
+                    sums = torch.cat([sums, within.histc(RATIO_BINS, min=0.0, max=RATIOS_TO)])
+                return gradients, sums
 
         return learn
 
@@ -470,7 +481,18 @@ class PPO(TorchAgent):
         self._set_learning_rate(rate)
         with explain_out_of_memory(self.config):
             gradients, sums = self.workers.add_up(self._part_of(index, entropy_coefficient), index)
-        loss, policy_loss, value_loss, entropy, kl, clip_fraction = sums
+        loss, policy_loss, value_loss, entropy, kl, clip_fraction, *ratios = sums
+        self._minibatch_did = (
+            {
+                "ratios": [int(number) for number in ratios],
+                "clip": options.clip,
+                "clip_fraction": clip_fraction,
+                "entropy": entropy,
+                "kl": kl,
+            }
+            if ratios
+            else {}
+        )
         if options.kl_limit is not None and kl > options.kl_limit:
             self._end_updates()
             return {"kl": kl, "clip_fraction": clip_fraction}
@@ -502,6 +524,7 @@ class PPO(TorchAgent):
         self._epoch = self._minibatch = 0
         self._batch = None
         self.rollout.length = 0
+        self._phase_did, self._minibatch_did = self._minibatch_did, {}
 
     def update_hyperparams(self, **changes: Any) -> None:
         """Change live options between two updates; see `Agent.update_hyperparams`."""
@@ -510,6 +533,15 @@ class PPO(TorchAgent):
             self._end_updates()
 
     # Looking inside and files ------------------------------------------------------------------
+
+    def describe_update(self) -> dict[str, Any]:
+        """Say what the last minibatch of the newest update phase did; see `Agent`.
+
+        Returns:
+            ``ratios``: how many there are in each of `RATIO_BINS` bins from 0 to `RATIOS_TO`;
+            ``clip``, ``clip_fraction``, ``entropy`` and ``kl``. Empty where nobody watched.
+        """
+        return self._phase_did
 
     def explain(self, observation: Observations, saliency: bool = False) -> dict[str, Any]:
         """Give the action probabilities, the value and the activations of one observation.

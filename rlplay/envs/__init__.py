@@ -163,6 +163,15 @@ class EnvSpec:
         words = re.findall(r"[A-Za-z0-9]+", self.name)
         return f"rlplay/{''.join(word[0].upper() + word[1:] for word in words)}-v{self.version}"
 
+    def board_options(self) -> set[str]:
+        """Name the options that are rules of the world, not a way to see it: those grouped so."""
+        return {
+            name
+            for name, option in self.config_model.model_fields.items()
+            if isinstance(option.json_schema_extra, dict)
+            and option.json_schema_extra.get("group") == "board"
+        }
+
 
 ENV_REGISTRY: dict[str, EnvSpec] = {}
 
@@ -380,18 +389,27 @@ def list_environments() -> list[dict[str, Any]]:
 
     Returns:
         For each, by name: name, title, description, version, and the metadata that it gives with
-        its default options.
+        its default options. Environments of Gymnasium that an agent here cannot play, though
+        somebody asked for them, are left out.
     """
-    return [
-        {
-            "name": spec.name,
-            "title": spec.title,
-            "description": spec.description,
-            "version": spec.version,
-            "metadata": spec.describe(spec.config_model()),
-        }
-        for _, spec in sorted(ENV_REGISTRY.items())
-    ]
+    listed = []
+    for name, spec in sorted(ENV_REGISTRY.items()):
+        try:
+            metadata = spec.describe(spec.config_model())
+        except ContractError:
+            if name.startswith(PREFIX):
+                continue
+            raise
+        listed.append(
+            {
+                "name": spec.name,
+                "title": spec.title,
+                "description": spec.description,
+                "version": spec.version,
+                "metadata": metadata,
+            }
+        )
+    return listed
 
 
 register_env("snake", SnakeEnv, vector_env=SnakeVectorEnv, title="Snake")

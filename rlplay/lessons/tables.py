@@ -328,7 +328,7 @@ class _Course(NumberedWorld):
         need(
             self.steps < _MOST_STEPS,
             "The agent does not find the goal. Does the state move on (state = next_state)? Does "
-            "the table change?",
+            "the table change? Does the target look at the row of next_state?",
         )
         state, reward, self._ended = super().step(int(action))
         return state, reward, self._ended

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HISTORY_POINTS", "Monitor", "PublishedWeights", "Snapshot"]
+__all__ = ["HISTORY_POINTS", "Monitor", "PublishedUpdate", "PublishedWeights", "Snapshot"]
 
 #: Points that the history keeps; when it is full, neighbours are merged.
 HISTORY_POINTS = 2_000
@@ -25,6 +25,9 @@ _BOARD_INTEREST = 1.0
 
 #: The same for the weights.
 _WEIGHTS_INTEREST = 2.0
+
+#: The same for what an update did.
+_UPDATE_INTEREST = 2.0
 
 
 class PublishedWeights(NamedTuple):
@@ -41,6 +44,20 @@ class PublishedWeights(NamedTuple):
     total_steps: int
     episode: int
     weights: dict[str, Any]
+
+
+class PublishedUpdate(NamedTuple):
+    """What an update of the agent did, for whoever looks at it.
+
+    Attributes:
+        version: Grows with every publication, also over several runs.
+        total_steps: Environment steps of the run by then.
+        details: What the agent's `describe_update` gave; never changed afterwards.
+    """
+
+    version: int
+    total_steps: int
+    details: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,6 +145,9 @@ class Monitor:
         self._asked_weights = float("-inf")
         self._weights: PublishedWeights | None = None
         self._weights_version = 0
+        self._asked_update = float("-inf")
+        self._update: PublishedUpdate | None = None
+        self._update_version = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -160,6 +180,15 @@ class Monitor:
         """Give the latest weights that were published in this run, if any were."""
         with self._lock:
             return self._weights
+
+    def want_update(self) -> None:
+        """Ask during the next two seconds for what updates do; `update` gives it."""
+        self._asked_update = time.monotonic()
+
+    def update(self) -> PublishedUpdate | None:
+        """Give what the newest update did that was published in this run, if any was."""
+        with self._lock:
+            return self._update
 
     def history(self, since: int = 0) -> tuple[dict[str, list[float | None]], int, int]:
         """Give the points of the history from an index on.
@@ -202,6 +231,26 @@ class Monitor:
         """Forget the weights: a new run begins."""
         with self._lock:
             self._weights = None
+
+    def update_wanted(self) -> bool:
+        """Whether somebody asked within the last two seconds for what updates do."""
+        return time.monotonic() - self._asked_update < _UPDATE_INTEREST
+
+    def publish_update(self, total_steps: int, details: dict[str, Any]) -> None:
+        """Replace what readers see of the updates.
+
+        Args:
+            total_steps: Environment steps of the run so far.
+            details: By name; they belong to the readers from now on.
+        """
+        with self._lock:
+            self._update_version += 1
+            self._update = PublishedUpdate(self._update_version, total_steps, details)
+
+    def forget_update(self) -> None:
+        """Forget the updates: a new run begins."""
+        with self._lock:
+            self._update = None
 
     def publish(self, **fields: Any) -> None:
         """Replace fields of the snapshot."""

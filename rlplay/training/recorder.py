@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 #: Steps of a merged metrics line, at first and as a share of the steps so far. An hour at a
 #: million steps/s has 20 000 lines by this, which is about 10 MB.
 _FIRST_INTERVAL = 16_384
+#: Few boards make few steps a second: at first, a line covers so many moves of each.
+_FIRST_MOVES = 256
 _INTERVAL_SHARE = 4_096
 
 #: While watching, each line is one episode until so many lines were written faster than one a
@@ -66,16 +68,18 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def merge_interval(total_steps: int) -> int:
+def merge_interval(total_steps: int, num_envs: int) -> int:
     """Give the steps that a merged metrics line covers.
 
     Args:
         total_steps: Environment steps of the run at its beginning.
+        num_envs: Boards that are played side by side.
 
     Returns:
         Environment steps.
     """
-    return max(_FIRST_INTERVAL, total_steps // _INTERVAL_SHARE)
+    first = min(_FIRST_INTERVAL, _FIRST_MOVES * num_envs)
+    return max(first, total_steps // _INTERVAL_SHARE)
 
 
 class _Ended(NamedTuple):
@@ -516,7 +520,7 @@ class Recorder:
         self._learner: dict[str, list[float]] = {}  # sum and count since the last line
         self._line_steps = 0
         self._line_elapsed = 0.0
-        self._next_line = merge_interval(0)
+        self._next_line = merge_interval(0, config.num_envs)
         self._single_lines = _SINGLE_LINES
         self._unwritten_lines: list[dict[str, Any]] = []
         self._unwritten_events: list[dict[str, Any]] = []
@@ -604,7 +608,7 @@ class Recorder:
         seconds = elapsed - self._line_elapsed
         speed = (self._steps - self._line_steps) / seconds if seconds > 0 else None
         self._line_steps, self._line_elapsed = self._steps, elapsed
-        self._next_line = self._steps + merge_interval(self._steps)
+        self._next_line = self._steps + merge_interval(self._steps, self._config.num_envs)
         times = {
             "steps_per_second": None if speed is None else round(speed, 1),
             "elapsed": round(elapsed, 3),

@@ -44,6 +44,7 @@ from rlplay.device import (
     keep_freed_memory,
 )
 from rlplay.envs import get_env_spec
+from rlplay.envs.own import FUNCTION
 from rlplay.errors import ConfigError, ContractError, RlplayError, RunNotFound, SessionError
 from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.storage.checkpoint import Entry, Packed, pack
@@ -566,6 +567,7 @@ class TrainingSession:
             self._state = intent
             self.monitor.reset_history()
             self.monitor.forget_weights()
+            self.monitor.forget_update()
             self.monitor.publish(**_blank(here, run_id, intent))
             self._thread = threading.Thread(
                 target=trainer.main, name=f"rlplay-trainer-{run_id}", daemon=True
@@ -708,6 +710,7 @@ class _Trainer:
         self._changed: collections.deque[dict[str, Any]] = collections.deque(maxlen=_SHOWN_CHANGES)
         self._weights_at = -1  # items of the loop when the weights were published last
         self._weights_published = float("-inf")
+        self._update: dict[str, Any] = {}  # what was published last of the updates
         self._best: float | None = None
         self._endings: dict[str, int] = {}
         self._learner: dict[str, float] = {}
@@ -863,7 +866,8 @@ class _Trainer:
         session = self._session
         self._moves_per_second = saved["moves_per_second"]
         self._live_rewards = dict(saved["rewards"])
-        self._loop.set_rewards(self._live_rewards)
+        events = {name: value for name, value in self._live_rewards.items() if name != FUNCTION}
+        self._loop.set_rewards(events)
         self._recorder.merge = self._moves_per_second is None
         agent = self._loop.agent
         agent.update_hyperparams(
@@ -957,6 +961,7 @@ class _Trainer:
                 self._hear_saver()
                 self._publish(now)
                 self._offer_weights()
+                self._offer_update()
                 if self._moves_per_second is not None or now - progressed >= _PROGRESS_EVERY:
                     self._tell_progress()
                     progressed = now
@@ -1199,6 +1204,15 @@ class _Trainer:
         copies = {name: _copied(value) for name, value in self._loop.agent.get_weights().items()}
         self._monitor.publish_weights(self._loop.total_steps, self._loop.episodes, copies)
         self._weights_at, self._weights_published = self._loop.items, time.monotonic()
+
+    def _offer_update(self) -> None:
+        """Publish what the newest update did, while somebody asks."""
+        agent = self._loop.agent
+        agent.is_watched = self._monitor.update_wanted()
+        details = agent.describe_update() if agent.is_watched else {}
+        if details and details is not self._update:
+            self._monitor.publish_update(self._loop.total_steps, details)
+            self._update = details
 
     def _speed(self, now: float, total_steps: int) -> float:
         """Environment steps a second over the last seconds; 0 while nothing moves."""

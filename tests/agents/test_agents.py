@@ -10,7 +10,7 @@ import torch
 
 from rlplay.agents import create_agent, get_agent_spec, get_default_config, register_agent
 from rlplay.agents.dqn import DQN
-from rlplay.agents.ppo import PPO
+from rlplay.agents.ppo import PPO, RATIO_BINS, RATIOS_TO
 from rlplay.config import RunConfig
 from rlplay.envs import create_vector_env
 from rlplay.errors import ConfigError, ContractError, DamagedFile, TrainingDiverged
@@ -58,6 +58,15 @@ def trained(run_config: RunConfig) -> TrainingLoop:
     for _ in loop.run():
         pass
     return loop
+
+
+def assert_same_bytes(*loops: TrainingLoop) -> None:
+    """Two trainings have come to the same state, byte for byte."""
+    one, other = (pack(loop.state_dict()) for loop in loops)
+    assert one.plain == other.plain
+    assert one.names == other.names
+    for name, array in one.arrays.items():
+        assert array.tobytes() == other.arrays[name].tobytes()
 
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])
@@ -182,11 +191,7 @@ def test_who_asks_for_explanations_changes_nothing_of_the_training(algo, small_n
         ):
             assert parameter.grad is gradient
             assert gradient is None or torch.equal(gradient, copy_)
-    one, other = (pack(loop.state_dict()) for loop in (quiet, asked))
-    assert one.plain == other.plain
-    assert one.names == other.names
-    for name, array in one.arrays.items():
-        assert array.tobytes() == other.arrays[name].tobytes()
+    assert_same_bytes(quiet, asked)
 
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])
@@ -315,6 +320,59 @@ def test_ppo_first_minibatch_has_ratio_one(small_network):
     metrics = ppo_with_a_full_rollout(small_network).train_step()
     assert metrics["kl"] == pytest.approx(0.0, abs=1e-6)
     assert metrics["clip_fraction"] == 0.0
+
+
+def ends_a_phase(agent: PPO) -> list[dict[str, float]]:
+    metrics = []
+    while agent.updates_due:
+        metrics.append(agent.train_step())
+    return metrics
+
+
+def test_ppo_tells_the_ratios_of_the_last_minibatch_to_whoever_watches(small_network):
+    agent = ppo_with_a_full_rollout(small_network, learning_rate=0.05, clip=0.1)
+    agent.is_watched = True
+    agent.train_step()
+    assert agent.describe_update() == {}  # the phase goes on
+    last = ends_a_phase(agent)[-1]
+    told = agent.describe_update()
+    assert sum(told["ratios"]) == 16 * 8 / 2
+    assert len(told["ratios"]) == RATIO_BINS
+    assert {name: told[name] for name in ("clip_fraction", "entropy", "kl")} == {
+        name: last[name] for name in ("clip_fraction", "entropy", "kl")
+    }
+    # What lies outside of the band, to the bin in which its edge lies.
+    middles = (np.arange(RATIO_BINS) + 0.5) * RATIOS_TO / RATIO_BINS
+    counts = np.array(told["ratios"]) / sum(told["ratios"])
+    width = RATIOS_TO / RATIO_BINS / 2 + 1e-6
+    far = counts[np.abs(middles - 1) > told["clip"] + width].sum()
+    not_near = counts[np.abs(middles - 1) > told["clip"] - width].sum()
+    assert 0 < far <= told["clip_fraction"] <= not_near
+
+
+def test_ppo_tells_nothing_when_nobody_watches(small_network):
+    agent = ppo_with_a_full_rollout(small_network)
+    ends_a_phase(agent)
+    assert agent.describe_update() == {}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_who_watches_the_updates_changes_nothing_of_the_training(threads, small_network):
+    def run(watched: bool) -> TrainingLoop:
+        # So many boards that a minibatch is shared out among the threads.
+        loop = TrainingLoop(
+            config("ppo", "identity", small_network, num_envs=64, num_threads=threads,
+                   hyperparams={"num_minibatches": 1})
+        )  # fmt: skip
+        loop.agent.is_watched = watched
+        for _ in loop.run():
+            pass
+        return loop
+
+    seen, unseen = run(True), run(False)
+    assert sum(seen.agent.describe_update()["ratios"]) == 16 * 64
+    assert unseen.agent.describe_update() == {}
+    assert_same_bytes(seen, unseen)
 
 
 def test_ppo_uses_every_sample_once_an_epoch(small_network):

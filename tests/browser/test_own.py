@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from pictures import CELL, notebook
-from test_quickstart import button, fits, open_notebook, run_first_code_cell, state
+from test_quickstart import PANEL, button, command, fits, open_notebook, run_first_code_cell, state
 from test_tab_network import kernel_says
 from test_tab_world import chip, field
 
@@ -79,8 +79,13 @@ def compass(facts):
 
 
 def run_cell(window: Window, number: int) -> None:
-    window.page.locator(".jp-CodeCell .cm-content").nth(number).click()
-    window.page.keyboard.press("Control+Enter")
+    """Run a cell below the Playground, and look at the Playground again."""
+    command(window, "notebook:move-cursor-down")
+    command(window, "notebook:run-cell")
+    for _ in range(number):
+        command(window, "notebook:move-cursor-up")
+    # What nobody sees is not painted.
+    window.page.locator(PANEL).evaluate("panel => panel.scrollIntoView()")
 
 
 def tab(window: Window, name: str) -> None:
@@ -97,12 +102,12 @@ def test_code_of_ones_own_appears_and_trains(window: Window, lab: Lab) -> None:
     run_first_code_cell(window)
     tab(window, "World")
     window.page.wait_for_selector(".rlplay-field")
+    command(window, "notebook:enter-command-mode")
     titles = "[...document.querySelectorAll('[data-option=env_name] option')].map(o => o.text)"
     assert "My corridor" not in window.page.evaluate(titles)
 
     # The open panel knows all four of them as soon as the cell has run.
     run_cell(window, 1)
-    window.until("() => document.body.innerText.includes('keeps its contract')")
     window.until(f"() => {titles}.includes('My corridor')")
     chip(window, "Observation")
     field(window, "compass").locator("input[type=checkbox]").click()
@@ -123,6 +128,7 @@ def test_code_of_ones_own_appears_and_trains(window: Window, lab: Lab) -> None:
     state(window, "running")
     blocks = "panel.session.config.env_config['blocks']"
     assert kernel_says(window, blocks) == ["compass"]
+    command(window, "notebook:move-cursor-down")
     run_cell(window, 2)
     tab(window, "World")
     chip(window, "Observation")

@@ -35,13 +35,52 @@ class ReferenceSnake:
         """Begin the episode of a seed."""
         self.episode_seed = episode_seed
         self.stream = episode_seed ^ 0x5EED0FCE115
-        start = self.draw(self.size**2)
-        self.body = [(start % self.size, start // self.size)]
-        self.direction = RIGHT
+        self.lay_snake()
+        self.start_length = len(self.body)
         self.hunger = 0
         self.steps = 0
         self.ending = None
         self.place_food()
+
+    def lay_snake(self):
+        """Lay the snake: one cell anywhere, or more along a walk through the board."""
+        size, shortest = self.size, self.config.start_length
+        longest = self.config.max_start_length or shortest
+        length = shortest
+        if longest > shortest:
+            length += self.draw(longest - shortest + 1)
+        if length == 1:
+            start = self.draw(size**2)
+            self.body = [(start % size, start // size)]
+            self.direction = RIGHT
+            return
+        walk = self.walk()
+        cells = size**2
+        first = self.draw(cells if size % 2 == 0 else cells - length)
+        turn = self.draw(8)
+        self.body = [
+            self.mirrored(walk[(first + i) % cells], turn) for i in reversed(range(length))
+        ]
+        head, neck = self.body[:2]
+        self.direction = (head[0] - neck[0], head[1] - neck[1])
+
+    def walk(self):
+        """List all cells such that each one lies next to the one before."""
+        size = self.size
+        columns = range(size % 2 == 0, size)
+        cells = []
+        for y in range(size):
+            cells += [(x, y) for x in (reversed(columns) if y % 2 else columns)]
+        if size % 2 == 0:
+            cells += [(0, y) for y in reversed(range(size))]
+        return cells
+
+    def mirrored(self, cell, turn):
+        """Turn or mirror a cell."""
+        x, y = cell
+        x = self.size - 1 - x if turn & 1 else x
+        y = self.size - 1 - y if turn & 2 else y
+        return (y, x) if turn & 4 else (x, y)
 
     def start_next(self):
         """Begin the episode that follows on this board."""
@@ -111,7 +150,7 @@ class ReferenceSnake:
     def numbers(self):
         """Give what the infos say."""
         return {
-            "score": len(self.body) - 1,
+            "score": len(self.body) - self.start_length,
             "length": len(self.body),
             "hunger": self.hunger,
             "steps": self.steps,
@@ -125,7 +164,7 @@ class ReferenceSnake:
             "snake_position": [{"x": x, "y": y} for x, y in self.body],
             "food_position": None if self.food is None else {"x": self.food[0], "y": self.food[1]},
             "direction": list(self.direction),
-            "score": len(self.body) - 1,
+            "score": len(self.body) - self.start_length,
             "hunger": self.hunger,
             "steps": self.steps,
             "game_over": self.ending is not None,

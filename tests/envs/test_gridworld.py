@@ -24,7 +24,9 @@ class Draws:
 @pytest.mark.parametrize("name", MAPS)
 def test_every_map_keeps_the_contract(name):
     env = rlplay.create_env("gridworld", map=name, slip=0.2)
-    assert len(rlplay.check_environment(env)) >= 14
+    report = rlplay.check_environment(env)
+    assert report, report
+    assert len(report.kept) >= 14
     check_env(rlplay.create_env("gridworld", map=name), skip_render_check=True)
     picture = env.render()
     assert picture.dtype == np.uint8
@@ -32,9 +34,9 @@ def test_every_map_keeps_the_contract(name):
 
 
 def test_the_registered_name_keeps_the_contract_also_with_many_boards():
-    assert "final_obs is one dense array with the mask _final_obs" in rlplay.check_environment(
-        "gridworld"
-    )
+    report = rlplay.check_environment("gridworld")
+    assert report, report
+    assert "final_obs is one dense array with the mask _final_obs" in report.kept
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -194,7 +196,9 @@ def test_one_hot_holds_one_state():
 
 
 def test_the_bandit_keeps_the_contract():
-    assert "the same seed and actions give the same episodes" in rlplay.check_environment("bandit")
+    report = rlplay.check_environment("bandit")
+    assert report, report
+    assert "the same seed and actions give the same episodes" in report.kept
     check_env(rlplay.create_env("bandit", drift=0.1), skip_render_check=True)
 
 
@@ -235,9 +239,9 @@ def test_arms_stay_with_their_seed_and_drift_where_they_shall():
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "FrozenLake-v1", "Taxi-v4", "Acrobot-v1"])
 def test_environments_of_gymnasium_keep_the_contract(name):
-    assert "the same seed and actions give the same episodes" in rlplay.check_environment(
-        f"gymnasium:{name}"
-    )
+    report = rlplay.check_environment(f"gymnasium:{name}")
+    assert report, report
+    assert "the same seed and actions give the same episodes" in report.kept
 
 
 def test_a_discrete_observation_is_a_row_of_a_table():

@@ -304,6 +304,37 @@ def test_the_function_stays_while_a_session_runs(tmp_path: Path):
     assert session.config.reward_config["function"] == "potential"
 
 
+def test_a_run_with_them_is_stopped_and_goes_on(tmp_path: Path):
+    storage = rlplay.StorageManager(tmp_path)
+    config = rlplay.get_default_config("ppo", "snake").replace(
+        env_config={"grid_size": 5, "vision": 1, "blocks": ["compass"]},
+        reward_config={"function": "potential"},
+        network_config={"layers": [{"units": 8}]},
+        num_envs=4,
+        num_threads=1,
+        total_steps=2_000,
+        hyperparams={"num_steps": 16, "num_minibatches": 2},
+    )
+    whole = rlplay.train(config, storage=storage)
+    session = rlplay.TrainingSession(config, storage)
+    session.start()
+    session.pause()
+    session.step()
+    session.stop()
+    session.wait(60)
+    again = rlplay.TrainingSession.resume_run("snake", session.run_id, storage)
+    again.start()
+    again.wait(60)
+    assert again.snapshot().total_steps == 2_000
+    assert again.config.reward_config["function"] == "potential"
+    weights = [
+        rlplay.load_agent(run_id, storage=storage).get_weights()
+        for run_id in (whole.run_id, session.run_id)
+    ]
+    for name, tensor in weights[0].items():
+        assert np.array_equal(tensor.numpy(), weights[1][name].numpy()), name
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [

@@ -87,7 +87,7 @@ def test_every_environment_passes_gymnasiums_check(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_environment_keeps_our_contract(name):
-    report = check_environment(name)
+    report = check_environment(name, num_steps=1_200)  # an episode of the bandit has 1 000
     assert report, report
     assert "the same seed and actions give the same episodes" in report.kept
     assert "final_obs is one dense array with the mask _final_obs" in report.kept
@@ -118,7 +118,7 @@ def test_gymnasium_passes_options_on():
 
 def test_environments_are_listed_for_people_and_forms():
     listed = {entry["name"]: entry for entry in list_environments()}
-    assert set(listed) == set(NAMES)
+    assert {name for name in listed if not name.startswith("gymnasium:")} == set(NAMES)
     assert json.loads(json.dumps(listed, allow_nan=False)) == listed
     assert listed["snake"]["title"] == "Snake"
     assert listed["snake"]["metadata"]["options"]["grid_size"]["maximum"] == 64

@@ -1,5 +1,6 @@
 """The compiled snake against the plain one, and what snake promises on top."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -183,8 +184,72 @@ def test_every_4x4_board_can_be_filled(vision):
     assert len(starts) == 16
 
 
-def test_one_board_plays_the_same_episode_as_the_same_board_among_many():
-    config, rewards = SnakeConfig(grid_size=6, max_steps=60), SnakeRewards(**VALUES)
+@pytest.mark.parametrize(
+    ("size", "start", "longest"),
+    [(4, 2, None), (4, 15, None), (5, 24, None), (5, 1, 20), (6, 1, 35), (7, 3, 48), (8, 1, 2)],
+)
+def test_kernels_equal_the_reference_with_long_start_snakes(size, start, longest):
+    config = SnakeConfig(grid_size=size, start_length=start, max_start_length=longest, seg_size=3)
+    hold_against_reference(
+        config, SnakeRewards(**VALUES), num_boards=16, num_steps=150, seed=100 * size
+    )
+
+
+@pytest.mark.parametrize("size", [6, 7])
+def test_a_long_start_snake_lies_in_one_piece_with_a_free_cell_ahead(size):
+    env = SnakeEnv(SnakeConfig(grid_size=size, start_length=2, max_start_length=size**2 - 1))
+    lengths, heads = set(), set()
+    for seed in range(600):
+        _, info = env.reset(seed=seed)
+        state = env.render_state()
+        cells = [(cell["x"], cell["y"]) for cell in state["snake_position"]]
+        assert info["score"] == state["score"] == 0
+        assert info["length"] == len(set(cells)) == len(cells)
+        for (x, y), (next_x, next_y) in itertools.pairwise(cells):
+            assert abs(x - next_x) + abs(y - next_y) == 1
+        assert state["direction"] == [a - b for a, b in zip(cells[0], cells[1], strict=True)]
+        assert tuple(state["food_position"].values()) not in cells
+        lengths.add(len(cells))
+        heads.add(cells[0])
+        saved, deadly = env.get_state(), []
+        for action in range(3):
+            env.set_state(saved)
+            deadly.append(env.step(action)[-1]["death_reason"] is not None)
+        assert not all(deadly)
+    assert lengths == set(range(2, size**2))
+    assert len(heads) > size**2 / 2
+
+
+def test_the_next_cell_of_a_snake_that_nearly_fills_the_board_wins():
+    env = SnakeEnv(SnakeConfig(grid_size=4, start_length=15))
+    for seed in range(50):
+        env.reset(seed=seed)
+        saved, infos = env.get_state(), []
+        for action in range(3):  # one cell is free, the next one of the cycle
+            env.set_state(saved)
+            infos.append(env.step(action)[-1])
+        best = max(infos, key=lambda info: info["score"])
+        assert (best["won"], best["score"], best["length"]) == (True, 1, 16)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"start_length": 16}, "at most 15"),
+        ({"max_start_length": 16}, "at most 15"),
+        ({"start_length": 5, "max_start_length": 4}, "below start_length"),
+        ({"start_length": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_start_lengths_that_no_board_has_are_refused(options, reason):
+    with pytest.raises(ConfigError, match=reason):
+        create_env("snake", grid_size=4, **options)
+
+
+@pytest.mark.parametrize("start", [{}, {"start_length": 2, "max_start_length": 9}])
+def test_one_board_plays_the_same_episode_as_the_same_board_among_many(start):
+    config = SnakeConfig(grid_size=6, max_steps=60, **start)
+    rewards = SnakeRewards(**VALUES)
     many, one = SnakeVectorEnv(4, config, rewards), SnakeEnv(config, rewards)
     observations, infos = many.reset(seed=[31, 5, 77, 31])
     observation, info = one.reset(seed=77)

@@ -234,7 +234,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (with_sarsa, "what SARSA learns"),
         (without_gamma, "gamma is missing"),
         (state_stands_still, "Does the state move on"),
-        (target_of_this_state, "the target looks at the row of next_state"),
+        (target_of_this_state, "the row of next_state"),
         (forgets_the_table, "Does the table change?"),
         (gives_another_table, "The table is still all 0"),
         (walks_on, "walks on after the end"),

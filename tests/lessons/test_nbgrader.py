@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import os
 import subprocess
@@ -54,19 +53,15 @@ def test_a_lesson_is_graded(build, tiny_source, tmp_path):
     assert "0.9" not in text
     assert 'check("discounted_return"' in text
 
-    # Three hand in: the notebook as it came, nbgrader's with all answers, and one wrong answer.
+    # Two hand in: the notebook as it comes with rlplay, and nbgrader's with all answers in.
     places = [place for place, cell in enumerate(solved.cells) if build.BEGIN in cell.source]
-    right, wrong = copy.deepcopy(released), copy.deepcopy(released)
     for place in places:
-        right.cells[place].source = solved.cells[place].source
-    wrong.cells[
-        places[0]
-    ].source = "def discounted_return(rewards, gamma):\n    return sum(rewards)"
-    for name, notebook in {"open": student, "right": right, "wrong": wrong}.items():
+        released.cells[place].source = solved.cells[place].source
+    for name, notebook in {"open": student, "right": released}.items():
         build.write_notebook(notebook, course / "submitted" / name / "tiny" / "tiny.ipynb")
     nbgrader(course, "autograde", "tiny")
     nbgrader(course, "export")
     with (course / "grades.csv").open(newline="") as file:
         grades = {row["student_id"]: row for row in csv.DictReader(file)}
     points = {name: (float(row["score"]), float(row["max_score"])) for name, row in grades.items()}
-    assert points == {"open": (0, 1), "right": (1, 1), "wrong": (0, 1)}
+    assert points == {"open": (0, 1), "right": (1, 1)}

@@ -34,6 +34,6 @@ def test_the_rules_as_lists_hold_all_that_the_model_holds() -> None:
     rules = get_rules(model)
     for state, actions in enumerate(rules):
         for action, outcomes in enumerate(actions):
-            assert sum(p for p, _, _ in outcomes) == pytest.approx(not model.terminal[state])
+            assert sum(p for p, _, _ in outcomes) == pytest.approx(float(not model.terminal[state]))
             value = sum(p * (r + 0.9 * last.values[after]) for p, after, r in outcomes)
             assert value == pytest.approx(last.q_values[state, action])

@@ -1,6 +1,6 @@
 import threading
 
-from rlplay.training.monitor import HISTORY_POINTS, Monitor, PublishedWeights
+from rlplay.training.monitor import HISTORY_POINTS, Monitor, PublishedUpdate, PublishedWeights
 
 
 def point(number: int) -> dict[str, float]:
@@ -82,6 +82,21 @@ def test_weights_are_given_while_somebody_asks_and_forgotten_with_the_run():
     assert monitor.weights() is None
     monitor.publish_weights(1, 0, {"w": 3})
     assert monitor.weights().version == 3
+
+
+def test_updates_are_told_while_somebody_asks_and_forgotten_with_the_run():
+    monitor = Monitor()
+    assert not monitor.update_wanted()
+    assert monitor.update() is None
+    monitor.want_update()
+    assert monitor.update_wanted()
+    monitor.publish_update(5, {"kl": 0.1})
+    monitor.publish_update(6, {"kl": 0.2})
+    assert monitor.update() == PublishedUpdate(2, 6, {"kl": 0.2})
+    monitor.forget_update()
+    assert monitor.update() is None
+    monitor.publish_update(1, {})
+    assert monitor.update().version == 3
 
 
 def test_readers_and_the_writer_do_not_disturb_each_other():

@@ -185,7 +185,7 @@ def test_an_hour_at_full_speed_stays_under_20_megabytes():
     for speed in (200_000, 1_000_000):
         steps = lines = 0
         while steps < speed * 3_600:
-            steps += merge_interval(steps)
+            steps += merge_interval(steps, 512)
             lines += 1
         assert lines * 700 < 20e6  # a line of ten learner metrics has 600 bytes
 

@@ -472,6 +472,24 @@ def as_numbers(published) -> dict[str, Any]:
     return {name: value.tolist() for name, value in published.weights.items()}
 
 
+def test_what_updates_do_is_published_while_somebody_asks(make_session):
+    session = make_session(total_steps=LONG)
+    session.start(max_speed=True)
+    until(lambda: session.snapshot().total_steps > 1_000)
+    assert session.monitor.update() is None
+    session.monitor.want_update()
+    until(lambda: session.monitor.update() is not None)
+    published = session.monitor.update()
+    assert sum(published.details["ratios"]) > 0
+    assert 0 < published.total_steps <= session.snapshot().total_steps
+
+    def newer() -> bool:
+        session.monitor.want_update()
+        return session.monitor.update().version > published.version + 1
+
+    until(newer)
+
+
 def test_a_paused_trainer_gives_its_weights_at_once(make_session):
     session = make_session(total_steps=LONG)
     session.start(max_speed=True)

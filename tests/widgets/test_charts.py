@@ -51,6 +51,28 @@ def chart(monkeypatch: pytest.MonkeyPatch, alive: list[StillSession]) -> Watched
     return Watched(monkeypatch)
 
 
+def test_what_was_predicted_comes_with_what_was_measured(chart) -> None:
+    session = StillSession()
+    add(session, 10, 1.0, predicted_return=5.0, measured_return=2.0)
+    add(session, 20, 1.0)
+    chart.widget.metric = "predicted_return"
+    ((part, table),) = chart.tick(session)
+    assert part["rows"] == ["steps", "elapsed", "episodes", "value", "measured"]
+    assert table[3:, 0].tolist() == [5.0, 2.0]
+    assert np.isnan(table[3:, 1]).all()
+    names = [name for name, _, _ in chart.widget.metrics]
+    assert {"predicted_return", "measured_return"} <= set(names)
+
+
+def test_a_chart_may_begin_with_another_metric_that_is_not_there_yet() -> None:
+    chart = ScoreChart(lambda: None, "predicted_return")
+    assert chart.widget.metric == "predicted_return"
+    assert "predicted_return" in [name for name, _, _ in chart.widget.metrics]
+    assert [name for name, _, _ in ScoreChart(lambda: None).widget.metrics] == [
+        "score", "reward", "length",
+    ]  # fmt: skip
+
+
 def add(session: StillSession, steps: int, score: float, **more: float) -> None:
     session.monitor.add_point(
         {

@@ -104,7 +104,7 @@ def test_every_allowed_value_goes_through_its_control_and_comes_back(
     part: str, algo: str, data: st.DataObject
 ) -> None:
     # With the food on a channel of its own, each of the others can be switched off alone.
-    form = form_of(part, algo, env_config={"food_channel": "own"})
+    form = form_of(part, algo, env_config={"food_channel": "own", "grid_size": 64})
     for name, option in form.options.items():
         old = form._desk.draft.get(*form.place, name)
         value = data.draw(allowed(form, name), label=name)

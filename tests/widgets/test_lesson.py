@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -102,8 +103,10 @@ def test_without_knobs_all_are_shown(painter) -> None:
     assert shown(learning.presets.widget)
     assert shown(learning.run.widget)
     panel.tabs.choose("World")
-    for _ in range(2):  # the first one builds the tab
-        painter.tick()
+    deadline = time.monotonic() + 60
+    while "World" not in panel.tabs.panels or not panel.tabs.panels["World"].board.options:
+        painter.tick()  # the first one builds the tab; the options come from the clerk
+        assert time.monotonic() < deadline
     world = panel.tabs.panels["World"]
     assert "grid_size" in world.board.options
     assert [name for name, box in world._sections.items() if shown(box)] == ["Board"]
@@ -143,3 +146,10 @@ def test_a_lesson_from_a_file(painter, tmp_path) -> None:
 def test_what_is_no_lesson_says_why(lesson, reason) -> None:
     with pytest.raises(ConfigError, match=reason):
         load_lesson(lesson)
+
+
+def test_a_lesson_says_what_the_chart_shows_at_first(painter) -> None:
+    panel = Playground(lesson={"curve": "predicted_return"})
+    painter.tick()
+    assert panel.curve.widget.metric == "predicted_return"
+    assert Playground(lesson={}).curve.widget.metric == "score"

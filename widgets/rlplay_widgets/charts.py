@@ -19,7 +19,15 @@ from rlplay_widgets.desk import LOOKS, look_of
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.theme import count, number, static
 
-__all__ = ["Feed", "ScoreChart", "label_of", "metrics_of", "plot_script", "short_name"]
+__all__ = [
+    "Feed",
+    "ScoreChart",
+    "changes_of",
+    "label_of",
+    "metrics_of",
+    "plot_script",
+    "short_name",
+]
 
 #: Seconds between two messages, at the fastest.
 _EVERY = 0.25
@@ -52,6 +60,15 @@ METRICS = {
     "clip_fraction": ("Clip fraction", "Share of the choices that moved as far as is allowed"),
     "q_value": ("Q-value", "Return that the agent expects from what it does"),
     "target": ("Target", "Return that the Q-values are drawn to"),
+    "predicted_return": (
+        "Predicted",
+        "Q-value of an episode's first action, beside the return that the episode then brought, "
+        "discounted by gamma",
+    ),
+    "measured_return": (
+        "Measured",
+        "Return of an episode, discounted by gamma from its first action on",
+    ),
     "gradient_norm": ("Gradient norm", "Length of the gradient before it is clipped"),
     "steps_per_second": ("Steps/s", "Environment steps in a second, on all boards"),
 }
@@ -60,6 +77,8 @@ _ALWAYS = ("score", "reward", "length")
 _NOT_DRAWN = {
     "episode", "episodes", "steps", "elapsed", "timestamp", "score_max", "best_score",
 }  # fmt: skip
+#: Columns that are drawn with another one, and what the browser calls them.
+_DRAWN_WITH = {"score": ("top", "score_max"), "predicted_return": ("measured", "measured_return")}
 
 
 def label_of(metric: str) -> str:
@@ -149,12 +168,13 @@ class ScoreChart:
 
     Args:
         on_need: Called, in a thread of the kernel, when a view needs the whole history.
+        metric: What is drawn at first.
     """
 
     title = "The curve"
 
-    def __init__(self, on_need: Callable[[], None]) -> None:
-        self.widget = ChartWidget()
+    def __init__(self, on_need: Callable[[], None], metric: str = "score") -> None:
+        self.widget = ChartWidget(metric=metric, metrics=metrics_of((metric,)))
         self.widget.on_msg(self._receive)
         self.widget.observe(self._need, names="metric")
         self._on_need = on_need
@@ -188,7 +208,7 @@ class ScoreChart:
                 }
                 for session in drawn
             ],
-            changes=_changes(frame.snapshot),
+            changes=changes_of(frame.snapshot),
         )
         if self._room > 0 or self._needed:
             self._send_points(drawn, frame.session)
@@ -206,10 +226,11 @@ class ScoreChart:
                 continue
             reset, columns, _ = taken
             if session is shown:
-                assign(self.widget, metrics=metrics_of(columns))
+                assign(self.widget, metrics=metrics_of((*columns, metric)))
             rows = {"steps": "steps", "elapsed": "elapsed", "episodes": "episodes", "value": metric}
-            if session is shown and metric == "score":
-                rows["top"] = "score_max"
+            if session is shown and metric in _DRAWN_WITH:
+                row, column = _DRAWN_WITH[metric]
+                rows[row] = column
             points = _table(columns, rows.values())
             part = {"key": self._key(session), "reset": reset, "rows": list(rows)}
             parts.append(part | {"count": points.shape[1]})
@@ -258,7 +279,7 @@ def _table(
     return np.array([columns.get(name, empty) for name in names], dtype=np.float32)
 
 
-def _changes(snapshot: Snapshot) -> list[dict[str, Any]]:
+def changes_of(snapshot: Snapshot) -> list[dict[str, Any]]:
     """What was changed while a session trained, in words."""
     return [
         {

@@ -1,19 +1,26 @@
-"""Figures that are saved: the curves of the Compare tab as a file, drawn by matplotlib."""
+"""Figures that stay: the curves of the Compare tab as a file, and of lessons as a picture."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from rlplay.errors import ConfigError
+from rlplay_widgets.curves import band_of
 
-__all__ = ["FORMATS", "Line", "save_figure"]
+if TYPE_CHECKING:
+    from IPython.display import Image
+    from matplotlib.figure import Figure
+
+__all__ = ["FORMATS", "Line", "lines_of_seeds", "save_figure", "show_figure"]
 
 #: Kinds of files that a figure can be saved as.
 FORMATS = ("png", "svg", "pdf")
@@ -46,6 +53,59 @@ class Line:
     high: npt.NDArray[np.float64] | None = None
 
 
+def lines_of_seeds(
+    name: str, look: int, x: npt.ArrayLike, curves: npt.ArrayLike, *, single: bool = False
+) -> list[Line]:
+    """Make the lines of the seeds of one learner.
+
+    Args:
+        name: In the legend.
+        look: Colour and dashes, from 1; of single seeds, those of the first.
+        x: (P,) steps, ascending.
+        curves: (S, P) a curve for each seed.
+        single: Draw each seed by itself; otherwise their interquartile mean in its bootstrap
+            interval of 95 %, as the Compare tab does, from two seeds on.
+    """
+    across = np.asarray(x, np.float64)
+    rows = np.asarray(curves, np.float64)
+    band = None if single else band_of([(across, row) for row in rows])
+    if band is None:
+        count = len(rows)
+        return [
+            Line(name if count == 1 else f"{name}, run {i + 1}", look + i, across, row)
+            for i, row in enumerate(rows)
+        ]
+    title = f"{name}, {len(rows)} seeds"
+    return [Line(title, look, band.x, band.middle, low=band.low, high=band.high)]
+
+
+def show_figure(
+    lines: Sequence[Line], *, label: str = "Score", across: str = "steps", note: str = ""
+) -> Image:
+    """Draw curves as a picture that a notebook shows.
+
+    Args:
+        lines: The curves.
+        label: What they show.
+        across: What they run over: "steps" or "elapsed".
+        note: A sentence below.
+
+    Returns:
+        The picture; as the last line of a cell it is shown.
+
+    Raises:
+        ConfigError: When there is nothing to draw.
+    """
+    from IPython.display import Image
+
+    file = io.BytesIO()
+    with warnings.catch_warnings():  # of letters that the font does not have
+        warnings.simplefilter("ignore")
+        _draw(lines, label, across, note).savefig(file, dpi=110)
+    names = ", ".join(line.name for line in lines)
+    return Image(file.getvalue(), format="png", width=720, alt=f"{label} over {across}: {names}")
+
+
 def save_figure(
     folder: Path, lines: Sequence[Line], *, label: str, across: str, note: str, kind: str = "png"
 ) -> Path:
@@ -65,12 +125,29 @@ def save_figure(
     Raises:
         ConfigError: For another format, or nothing to draw.
     """
+    if kind not in FORMATS:
+        raise ConfigError(f"Format {kind!r} is not allowed. Available: {', '.join(FORMATS)}.")
+    figure = _draw(lines, label, across, note)
+    folder.mkdir(parents=True, exist_ok=True)
+    moment = datetime.now().strftime("%Y%m%d-%H%M%S")
+    words = "".join(c if c.isalnum() else "-" for c in label.lower()).strip("-")
+    path = folder / f"compare-{words}-{moment}.{kind}"
+    number = 2
+    while path.exists():
+        path = folder / f"compare-{words}-{moment}-{number}.{kind}"
+        number += 1
+    with warnings.catch_warnings():  # of letters that the font does not have
+        warnings.simplefilter("ignore")
+        figure.savefig(path, dpi=200)
+    return path
+
+
+def _draw(lines: Sequence[Line], label: str, across: str, note: str) -> Figure:
+    """Draw curves."""
     # Not pyplot: it keeps figures for the whole process, and is not made for threads.
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
-    if kind not in FORMATS:
-        raise ConfigError(f"Format {kind!r} is not allowed. Available: {', '.join(FORMATS)}.")
     if not lines:
         raise ConfigError("There is nothing to draw. Choose at least one run.")
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
@@ -94,18 +171,7 @@ def save_figure(
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
     figure.supxlabel(note, fontsize=8, color="#666666")
-    folder.mkdir(parents=True, exist_ok=True)
-    moment = datetime.now().strftime("%Y%m%d-%H%M%S")
-    words = "".join(c if c.isalnum() else "-" for c in label.lower()).strip("-")
-    path = folder / f"compare-{words}-{moment}.{kind}"
-    number = 2
-    while path.exists():
-        path = folder / f"compare-{words}-{moment}-{number}.{kind}"
-        number += 1
-    with warnings.catch_warnings():  # of letters that the font does not have
-        warnings.simplefilter("ignore")
-        figure.savefig(path, dpi=200)
-    return path
+    return figure
 
 
 def _literal(name: str) -> str:

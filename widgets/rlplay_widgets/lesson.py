@@ -40,6 +40,7 @@ class LessonPreset(BaseModel):
         default_factory=list,
         description='options that stay as they are: "algo", "env_config.grid_size"',
     )
+    curve: str = Field("score", description="the column of the metrics that is drawn at first")
     watch: str | None = Field(
         None, description="a saved run whose play the board shows; none shows the training"
     )

@@ -220,7 +220,7 @@ def window_places(env_config: dict[str, Any], state: dict[str, Any]) -> Cells:
     """
     from rlplay.envs.snake.observation import window_cells
 
-    config = SnakeConfig(**env_config)
+    config = _snake_options(env_config)
     cells = np.array(window_cells(config), np.int64).reshape(-1, 2)
     if config.vision == -1:
         return cells
@@ -228,6 +228,12 @@ def window_places(env_config: dict[str, Any], state: dict[str, Any]) -> Cells:
     right = np.array([-ahead[1], ahead[0]])
     head = state["snake_position"][0]
     return np.array([head["x"], head["y"]]) + cells[:, :1] * right - cells[:, 1:] * ahead
+
+
+def _snake_options(env_config: dict[str, Any]) -> SnakeConfig:
+    """Give snake's own options of a config; blocks of somebody's own show no cells."""
+    own = {name: value for name, value in env_config.items() if name in SnakeConfig.model_fields}
+    return SnakeConfig(**own)
 
 
 def input_places(
@@ -278,7 +284,7 @@ def draw_window(
     inks = _inks(palette)
     size = int(state["grid_size"])
     seen = np.zeros((size, size), bool)
-    if any(block.channel for block in observation_blocks(SnakeConfig(**env_config))):
+    if any(block.channel for block in observation_blocks(_snake_options(env_config))):
         places = window_places(env_config, state)
         x, y = places[_inside(places, size)].T
         seen[y, x] = True

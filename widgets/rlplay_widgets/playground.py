@@ -161,7 +161,8 @@ class Playground:
         self.keys = Keys(self.desk)
         self.caption = Caption(self.desk, partial(preview, self.desk))
         self.numbers = NumbersPanel()
-        self.curve = ScoreChart(self._painter.wake)
+        drawn = "score" if self.lesson is None else self.lesson.curve
+        self.curve = ScoreChart(self._painter.wake, drawn)
         names = (self.lesson.tabs if self.lesson is not None else []) or list(PANELS)
         panels: dict[str, Callable[[], Panel]] = {
             name: partial(PANELS[name], self.desk) for name in names

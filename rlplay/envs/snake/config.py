@@ -43,6 +43,22 @@ class SnakeConfig(BaseModel):
         description="width and height of the board",
         json_schema_extra={"unit": "cells", "group": "board"},
     )
+    start_length: int = Field(
+        default=1,
+        ge=1,
+        le=4_095,
+        description="length of the snake when an episode begins; a longer one than 1 lies along a "
+        "path through all cells, with a free cell ahead",
+        json_schema_extra={"unit": "cells", "group": "board"},
+    )
+    max_start_length: int | None = Field(
+        default=None,
+        ge=1,
+        le=4_095,
+        description="with a number, each episode draws its start length anew, from start_length "
+        "to this; none means always start_length",
+        json_schema_extra={"unit": "cells", "group": "board", "none": "always start_length"},
+    )
     starvation_limit: int | None = Field(
         default=None,
         ge=1,
@@ -127,6 +143,21 @@ class SnakeConfig(BaseModel):
     )
 
     @model_validator(mode="after")
+    def _must_have_room(self) -> Self:
+        """Refuse a start length that leaves no place for the food, or a range that is none."""
+        if self.resolved_max_start_length < self.start_length:
+            raise ValueError(
+                f"max_start_length = {self.max_start_length} is below start_length = "
+                f"{self.start_length}; give the longer one as max_start_length"
+            )
+        if self.resolved_max_start_length >= self.grid_size**2:
+            raise ValueError(
+                f"a snake of {self.resolved_max_start_length} cells leaves no place for the food "
+                f"on a board of {self.grid_size**2}; start with at most {self.grid_size**2 - 1}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _must_see_something(self) -> Self:
         """Refuse an observation without a single number."""
         numbers = self.food or self.hunger or self.length or self.seg_size
@@ -147,6 +178,11 @@ class SnakeConfig(BaseModel):
     def resolved_starvation_limit(self) -> int:
         """The starvation limit in steps, with the default filled in."""
         return self.grid_size**2 if self.starvation_limit is None else self.starvation_limit
+
+    @property
+    def resolved_max_start_length(self) -> int:
+        """The longest start length, with the default filled in."""
+        return self.start_length if self.max_start_length is None else self.max_start_length
 
 
 #: Fifteen numbers, as snake was mostly taught: food, direction, hunger, three segments, and the

@@ -122,6 +122,8 @@ class Boards:
         settings["stride"] = stride
         settings["starvation_limit"] = config.resolved_starvation_limit
         settings["max_steps"] = config.max_steps or 0
+        settings["start_length"] = config.start_length
+        settings["max_start_length"] = config.resolved_max_start_length
         settings["trail_mask"] = trail_size - 1
         layout, self.observation_size = observation.make_layout(config)
         offsets = observation.window_offsets(config, stride)
@@ -285,7 +287,7 @@ class Boards:
             "snake_position": [{"x": x, "y": y} for x, y in self.body(board)],
             "food_position": food if food["x"] >= 0 else None,
             "direction": [_DX[direction], _DY[direction]],
-            "score": int(record["length"]) - 1,
+            "score": score_of(record),
             "hunger": int(record["hunger"]),
             "steps": int(record["steps"]),
             "game_over": ending >= 0,
@@ -321,6 +323,11 @@ class Boards:
         self.trails[:] = state["trails"]
 
 
+def score_of(record: Any) -> int:
+    """Count the apples that the snake of a record of `BOARD` has eaten."""
+    return int(record["length"]) - 1 - int(record["head_start"])
+
+
 def _observation_space(blocks: tuple[Block, ...]) -> spaces.Box:
     """Give the space of one board's observation."""
     low = np.concatenate([np.full(block.size, block.low) for block in blocks])
@@ -351,8 +358,9 @@ def _describe(config: SnakeConfig, blocks: tuple[Block, ...]) -> dict[str, Any]:
 class SnakeEnv(BaseEnvironment):
     """Snake on one board.
 
-    A snake starts with length 1, heading right, on a random cell. It grows by one with each apple,
-    dies when it leaves the board, runs into itself or starves, and wins when it fills the board.
+    A snake starts with length 1, heading right, on a random cell (or with a `start_length`, along a
+    path through all cells). It grows by one with each apple, dies when it leaves the board, runs
+    into itself or starves, and wins when it fills the board.
     Actions: 0 straight, 1 turn right, 2 turn left.
 
     Args:
@@ -461,7 +469,7 @@ class SnakeEnv(BaseEnvironment):
         record = self._boards.records[0]
         ending = int(record["ending"])
         return {
-            "score": int(record["length"]) - 1,
+            "score": score_of(record),
             "length": int(record["length"]),
             "hunger": int(record["hunger"]),
             "steps": int(record["steps"]),

@@ -63,7 +63,7 @@ def _digest_of_sources() -> int:
 @inlined
 def report(i: Whole, board: Record, row: Whole, numbers: NDArray[np.int32]) -> None:
     """Write the numbers of a board as they stand."""
-    numbers[row, i] = board.length - 1
+    numbers[row, i] = board.length - 1 - board.head_start
     numbers[row + 1, i] = board.length
     numbers[row + 2, i] = board.hunger
     numbers[row + 3, i] = board.steps

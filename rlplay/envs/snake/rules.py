@@ -40,7 +40,8 @@ __all__ = [
 ]
 
 #: One board. `grid_start` is the index of its cell (0, 0) within all grids, `trail_start` that of
-#: its trail within all trails. Counts are in cells or steps; x grows to the right and y downwards.
+#: its trail within all trails, `head_start` the cells beyond one with which the snake began. Counts
+#: are in cells or steps; x grows to the right and y downwards.
 BOARD: Final = np.dtype(
     [
         ("grid_start", np.int64),
@@ -49,6 +50,7 @@ BOARD: Final = np.dtype(
         ("y", np.int32),
         ("direction", np.int32),
         ("length", np.int32),
+        ("head_start", np.int32),
         ("clock", np.int32),
         ("hunger", np.int32),
         ("steps", np.int32),
@@ -71,6 +73,8 @@ RULES: Final = np.dtype(
         ("stride", np.int64),
         ("starvation_limit", np.int64),
         ("max_steps", np.int64),
+        ("start_length", np.int64),
+        ("max_start_length", np.int64),
         ("trail_mask", np.int64),
     ]
 )
@@ -204,6 +208,57 @@ def clear(
 
 
 @inlined
+def place_on_path(index: Whole, turn: Whole, size: Whole) -> Whole:
+    """Find a cell of a walk through the whole board, from neighbour to neighbour.
+
+    On a board with an even side the walk is a Hamiltonian cycle: row by row through all columns but
+    the first, which leads back. An odd side has no such cycle (a chessboard shows why), and the
+    walk goes row by row through all columns.
+
+    Args:
+        index: Which cell of the walk, from 0; on an even board it may go on beyond the end.
+        turn: One of the 8 ways to turn and mirror the board.
+        size: The board's side.
+
+    Returns:
+        y * size + x of the cell.
+    """
+    cycle = 1 - size % 2
+    width = size - cycle
+    index %= size * size
+    if index < size * width:
+        y = index // width
+        x = index % width
+        x = cycle + (width - 1 - x if y % 2 else x)
+    else:
+        x = 0
+        y = size * size - 1 - index
+    if turn & 1:
+        x = size - 1 - x
+    if turn & 2:
+        y = size - 1 - y
+    return x * size + y if turn & 4 else y * size + x
+
+
+@inlined
+def lay_snake(
+    board: Record, grids: NDArray[np.int32], trails: NDArray[np.int32], rules: Record
+) -> None:
+    """Lay a snake of two or more cells along the walk, such that its next cell is free."""
+    size = rules.grid_size
+    first = draw_below(board, size * size - board.length * (size % 2))
+    turn = draw_below(board, 8)
+    for i in range(board.length):
+        place = place_on_path(first + i, turn, size)
+        x = place % size
+        y = place // size
+        for direction in range(4):  # the last step shows where the head points
+            if board.x + DX[direction] == x and board.y + DY[direction] == y:
+                board.direction = direction
+        enter(x, y, board, grids, trails, rules)
+
+
+@inlined
 def start_episode(
     episode_seed: Whole,
     board: Record,
@@ -211,24 +266,32 @@ def start_episode(
     trails: NDArray[np.int32],
     rules: Record,
 ) -> None:
-    """Begin the episode of a seed: a snake of length 1 on a random cell, heading right."""
+    """Begin the episode of a seed."""
     clear(board, grids, trails, rules)
     size = rules.grid_size
     board.episode_seed = episode_seed
     board.generator = np.uint64(episode_seed) ^ CELL_STREAM
-    board.direction = RIGHT
-    board.length = 1
     board.clock = 0
     board.hunger = 0
     board.steps = 0
     board.ending = RUNNING
-    start = draw_below(board, size * size)
-    enter(start % size, start // size, board, grids, trails, rules)
-    # The k-th free cell, as place_food counts, when only one cell is taken.
-    food = draw_below(board, size * size - 1)
-    if food >= start:
-        food += 1
-    put_food(food % size, food // size, board, grids, rules)
+    length: Whole = rules.start_length
+    if rules.max_start_length > length:
+        length += draw_below(board, rules.max_start_length - length + 1)
+    board.length = length
+    board.head_start = length - 1
+    if length == 1:
+        board.direction = RIGHT
+        start = draw_below(board, size * size)
+        enter(start % size, start // size, board, grids, trails, rules)
+        # The k-th free cell, as place_food counts, when only one cell is taken.
+        food = draw_below(board, size * size - 1)
+        if food >= start:
+            food += 1
+        put_food(food % size, food // size, board, grids, rules)
+    else:
+        lay_snake(board, grids, trails, rules)
+        place_food(board, grids, rules)
     board.distance = distance_to_food(board.x, board.y, board)
     board.previous_distance = board.distance
 

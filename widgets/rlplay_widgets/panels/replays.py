@@ -453,16 +453,11 @@ def taking_over(config: RunConfig, replay: Replay) -> RunConfig | None:
         fit what there is to see.
     """
     spec = get_env_spec(replay.env_name)
-    rules = {
-        name
-        for name, option in spec.config_model.model_fields.items()
-        if isinstance(option.json_schema_extra, dict)
-        and option.json_schema_extra.get("group") == "board"
-    }
-    if rules:
-        board = {**config.env_config, **{name: replay.env_config[name] for name in rules}}
-    else:
-        board = replay.env_config
+    # An option that is younger than the replay stands at its default there.
+    played = validated(spec.config_model, replay.env_config, f"Environment {spec.name!r}")
+    board = played.model_dump(mode="json")
+    if rules := spec.board_options():
+        board = {**config.env_config, **{name: board[name] for name in rules}}
     spaces = [
         spec.get_spaces(validated(spec.config_model, options, f"Environment {spec.name!r}"))
         for options in (config.env_config, board)

@@ -9,24 +9,27 @@ const MARK = 9;
 const LINES = [
   { name: "value", words: "points", hint: "Each line of the metrics", width: 1, alpha: 0.4 },
   { name: "best", words: "best", hint: "Highest score so far", width: 1.5, dash: [5, 4] },
+  { name: "measured", words: "measured", hint: "Discounted return that the same episodes brought", width: 2, dash: [8, 4] },
   { name: "mean", words: "mean", hint: "Mean of at least the last 100 episodes", width: 2.5 },
 ];
 
-const noPoints = () => ({ steps: [], elapsed: [], episodes: [], value: [], best: [], mean: [] });
+const noPoints = () => ({
+  steps: [], elapsed: [], episodes: [], value: [], best: [], mean: [], brought: [], measured: [],
+});
 
 // The mean over the episodes of the newest points, as many as the window needs.
-function trailingMean(points) {
+function trailingMean(points, row) {
   let sum = 0;
   let episodes = 0;
-  for (let i = points.value.length - 1; i >= 0 && episodes < WINDOW; i -= 1) {
-    if (points.value[i] === null) continue;
-    sum += points.value[i] * points.episodes[i];
+  for (let i = points[row].length - 1; i >= 0 && episodes < WINDOW; i -= 1) {
+    if (points[row][i] === null) continue;
+    sum += points[row][i] * points.episodes[i];
     episodes += points.episodes[i];
   }
   return episodes ? sum / episodes : null;
 }
 
-function append(points, { steps, elapsed, episodes, value, top }) {
+function append(points, { steps, elapsed, episodes, value, top, measured }) {
   let best = points.best.at(-1) ?? null;
   for (let i = 0; i < steps.length; i += 1) {
     const highest = top && (known(top[i]) ?? known(value[i]));
@@ -36,7 +39,9 @@ function append(points, { steps, elapsed, episodes, value, top }) {
     points.episodes.push(known(episodes[i]) ?? 1);
     points.value.push(known(value[i]));
     points.best.push(best);
-    points.mean.push(trailingMean(points));
+    points.mean.push(trailingMean(points, "value"));
+    points.brought.push(measured ? known(measured[i]) : null);
+    points.measured.push(measured ? trailingMean(points, "brought") : null);
   }
 }
 
@@ -74,7 +79,8 @@ function render({ model, el }) {
   const others = () => lines().filter((line) => !line.shown);
   const own = () => held.get(shown()?.key) ?? noPoints();
   const scored = () => model.get("metric") === "score";
-  const drawn = () => LINES.filter(({ name }) => name !== "best" || scored());
+  const paired = () => model.get("metric") === "predicted_return";
+  const drawn = () => LINES.filter(({ name }) => ({ best: scored(), measured: paired() })[name] ?? true);
 
   // From the back to the front: the other sessions, then the lines of the one that is shown.
   const layers = () => {
@@ -85,8 +91,9 @@ function render({ model, el }) {
         stroke: lookOf(own), width: 1.75, dash: dashOf(own),
       })),
       ...drawn().map(({ name, words, hint: about, width, dash, alpha }) => ({
-        id: name, key: shown()?.key, row: name, words, hint: about, width, dash, alpha,
-        stroke: name === "best" ? "--rlplay-quiet" : look,
+        id: name, key: shown()?.key, row: name, hint: about, width, dash, alpha,
+        words: name === "mean" && paired() ? "predicted" : words,
+        stroke: { best: "--rlplay-quiet", measured: "--rlplay-text" }[name] ?? look,
         stepped: name === "best", quiet: name === "value",
       })),
     ];
@@ -191,7 +198,8 @@ function render({ model, el }) {
       mine.value.length === 0
         ? `${name} curve, empty so far`
         : `${name} curve: mean ${figure(mine.mean.at(-1) ?? 0)}`
-          + (scored() ? `, best ${mine.best.at(-1)}` : ""),
+          + (scored() ? `, best ${mine.best.at(-1)}` : "")
+          + (paired() ? `, measured ${figure(mine.measured.at(-1) ?? 0)}` : ""),
     );
     say();
   };
