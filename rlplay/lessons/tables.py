@@ -67,6 +67,7 @@ class EpsilonGreedy:
     """
 
     def __init__(self, epsilon: float = 0.1, seed: int = 0) -> None:
+        self.__name__ = "choose"  # as the lessons call it, where a hint speaks of it
         self._epsilon = epsilon
         self._generator = np.random.default_rng(seed)
 
@@ -292,29 +293,31 @@ def _epsilon_greedy(answer: Callable[[list[float], float], list[float]]) -> Iter
 
 
 #: A cliff small enough for a run of a second; its one best path is along the edge.
-_SMALL_CLIFF: Final = "......\n......\nSCCCCG"
+_SMALL: Final = "......\n......\nSCCCCG"
 _GAMMA: Final = 0.9
 _EPISODES: Final = 400
 _MOST_STEPS: Final = 15_000
 
 
-class _Course(NumberedWorld):
+class SmallCliff(NumberedWorld):
     """Gives a walk up that finds no end, and says what stands still."""
 
     def __init__(self) -> None:
-        super().__init__(_SMALL_CLIFF, cliff=-20.0)
+        super().__init__(_SMALL, cliff=-20.0)
         self.steps = self.resets = 0
         self._ended = True
 
-    def __deepcopy__(self, memo: Any) -> _Course:
+    def __deepcopy__(self, memo: Any) -> SmallCliff:
         return self  # an answer is called with copies, and this one counts
 
     def reset(self) -> int:
+        """Begin an episode, and count it."""
         self.resets += 1
         self._ended = False
         return super().reset()
 
     def step(self, action: Any) -> tuple[int, float, bool]:
+        """Walk one cell, as long as the walk can come to an end."""
         need(
             isinstance(action, int | np.integer) and action in range(self.num_actions),
             "world.step takes the number of an action, 0 to 3: action = choose(table[state]).",
@@ -336,7 +339,7 @@ class _Course(NumberedWorld):
 
 @exercise("q_learning", parts=3)
 def _q_learning(answer: Callable[..., Any]) -> Iterator[None]:
-    world = _Course()
+    world = SmallCliff()
     got = call(answer, world, EpsilonGreedy(0.2, seed=3), _EPISODES, 0.5, _GAMMA)
     shape = (world.num_states, world.num_actions)
     try:
@@ -354,9 +357,9 @@ def _q_learning(answer: Callable[..., Any]) -> Iterator[None]:
         f"It should play {_EPISODES} episodes, and world.reset() was called {world.resets} times.",
     )
     yield
-    model, best = plan(_SMALL_CLIFF, _GAMMA, -1.0, goal=0.0, cliff=-20.0)
+    model, best = plan(_SMALL, _GAMMA, -1.0, goal=0.0, cliff=-20.0)
     need(bool((table != 0).any()), "The table is still all 0: write the new value into it.")
-    course = NumberedWorld(_SMALL_CLIFF, cliff=-20.0)
+    course = NumberedWorld(_SMALL, cliff=-20.0)
     path = _greedy_path(course, table)
     rows = [world.cells[state][1] for state in path]
     need(

@@ -143,7 +143,7 @@ function render({ model, el }) {
     const kind = world.rows[world.cells[path.at(-1)][1]][world.cells[path.at(-1)][0]];
     const name = { G: "the goal", T: "the treasure", P: "a pit" }[kind];
     const way = blank ? "the start knows no way yet"
-      : ends ? `from the start to ${name} in ${path.length - 1} steps`
+      : ends ? `from the start to ${name} in ${path.length === 2 ? "1 step" : `${path.length - 1} steps`}`
         + (tied ? " (other ways are as good)" : "")
       : "from the start the arrows reach no end";
     where.replaceChildren(make("b", "", state), document.createTextNode(` \u00b7 ${way}`));
