@@ -207,7 +207,7 @@ def call(answer: Callable[..., Any], *arguments: Any) -> Any:
     need(callable(answer), f"Give the function itself, not {_say(answer)}.")
     name = getattr(answer, "__name__", "the function")
     given = copy.deepcopy(arguments)
-    shown = f"{name}({', '.join(_say(value) for value in arguments)})"
+    shown = f"{name}({', '.join(_shortened(_say(value)) for value in arguments)})"
     try:
         got = answer(*given)
     except Hint:  # what it was given has something to say
@@ -315,10 +315,13 @@ def _say(value: Any) -> str:
         inner = ", ".join(f"{_say(key)}: {_say(value[key])}" for key in list(value)[:8])
         return f"{{{inner}{', ...' if len(value) > 8 else ''}}}"
     if isinstance(value, str | int | None):
-        text = repr(value)
-        return text if len(text) <= 60 else f"{text[:57]}..."
+        return _shortened(repr(value))
     kind = type(value).__name__
     return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _reason(error: BaseException) -> str:
