@@ -77,7 +77,7 @@ check("how_it_ended", how_it_ended)
 # Here is one patient: it had eaten 55 apples when it ran into itself in step 1127.
 #
 # 1. Look at the end of the game. Which way did it go, and what was in the way?
-# 2. Rewind twenty steps with **◀** (or drag the bar).
+# 2. Rewind twenty steps: press **One step back**, left of the bar, twenty times, or drag the bar.
 # 3. Press **Take over**. Now you are the snake: click on the board and steer with the arrow keys. Do something else than it did.
 #
 # **Predict:** how many steps before its death was the last chance to save it? 1, 3, 10 or 20?
@@ -133,7 +133,7 @@ rescue = Replay.record(config, patient.episode_seed, patient.actions[:step] + wa
 check("last_way_out", rescue)
 
 # %% [markdown]
-# **Compare** with your prediction. Three steps before the end, 20 steps of life could still be had. But look at such a rescue in the panel (`panel.desk.open_replay(rescue)`): does it have a future? The *cause* of a death often lies much earlier than the last way out: in the moment when the snake began to wind itself in. No action in the last steps is "the mistake" alone. That is the **credit assignment** problem: which of 1127 actions is to blame?
+# **Compare** with your prediction. Until very near the end, 20 more steps of life could still be had. But look at such a rescue in the panel (`panel.desk.open_replay(rescue)`): does it have a future? The *cause* of a death often lies much earlier than the last way out: in the moment when the snake began to wind itself in. No action in the last steps is "the mistake" alone. That is the **credit assignment** problem: which of 1127 actions is to blame?
 #
 # ## A snake that never dies
 #

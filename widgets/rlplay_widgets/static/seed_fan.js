@@ -176,7 +176,7 @@ function tell(verdict, a, b, between, count, lying) {
   verdict.replaceChildren(
     line,
     `${b.name} minus ${a.name}, interquartile means: ${signed(difference)}, with 95 % of the resamples between ${signed(low)} and ${signed(high)}.`,
-    count < FEW ? ` But ${count} seeds know too little: the interval itself is too sure of itself.` : "",
+    side && count < FEW ? ` But ${count} seeds know too little: with so few, the interval is too narrow.` : "",
   );
 }
 
