@@ -199,8 +199,8 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             # Two channels, wall and body: with PPO's one channel of all that blocks, it learned
             # less in a minute (mean score 24 instead of 27).
             "env_config": {"danger": "off", "wall": True, "body": "lifetime"},
-            # Many small minibatches: after 30 s it scored 26, and with 512 transitions, half as many
-            # updates, 13.
+            # Many small minibatches: after 30 s it scored 26, and with 512 transitions, which are
+            # half as many updates, 13.
             "hyperparams": {"batch_size": 256, "learning_rate": 7e-4, "epsilon_steps": 50_000},
         },
         "fast": {

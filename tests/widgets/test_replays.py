@@ -268,7 +268,7 @@ def test_a_replay_that_is_not_what_was_played_says_so(driver: Driver, replay: Re
     assert "<b>bold" not in driver.panel.words.value
 
 
-@pytest.mark.parametrize("kind", ["gif", "html"])
+@pytest.mark.parametrize("kind", ["gif", "html", "mp4"])
 def test_it_is_saved_as_a_file(driver: Driver, library, replay: Replay, kind: str) -> None:
     short = replay.model_copy(update={"actions": replay.actions[:30], "length": 30})
     driver.desk.open_replay(short)
@@ -278,7 +278,7 @@ def test_it_is_saved_as_a_file(driver: Driver, library, replay: Replay, kind: st
     path = library.base_dir / "exports" / f"{short.run_id}-{short.replay_id}.{kind}"
     assert driver.panel.receipt.widget.path == str(path)
     start = path.read_bytes()[:15].lower()
-    assert start.startswith(b"gif89a" if kind == "gif" else b"<!doctype html>")
+    assert {"gif": b"gif89a", "html": b"<!doctype html>", "mp4": b"ftyp"}[kind] in start
 
 
 def test_without_its_extra_a_video_says_how_to_get_it(driver, replay, monkeypatch) -> None:

@@ -158,10 +158,9 @@ def test_the_window_is_drawn_while_the_tab_is_in_front(
     settle(painter)
     paint_until(painter, lambda: bool(windows))
     assert windows[-1]["vision"] == 2
-    playground.tabs.choose("Train")
-    painter.tick()
     windows.clear()
     pictures = len(sent)
+    playground.tabs.choose("Train")
     paint_until(painter, lambda: len(sent) > pictures)
     assert windows == []
 

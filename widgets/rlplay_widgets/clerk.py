@@ -1,4 +1,4 @@
-"""The one thread that does what takes long for the screen: files, measurements, exports."""
+"""The threads that do what takes long for the screen: files and measurements, and exports apart."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ ResultT = TypeVar("ResultT")
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="rlplay-clerk")
+def _desk(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"rlplay-{name}")
 
 
-def submit(job: Callable[[], ResultT]) -> Future[ResultT]:
-    """Have a job done after those that were handed in before; returns at once."""
-    return _pool().submit(job)
+def submit(job: Callable[[], ResultT], *, export: bool = False) -> Future[ResultT]:
+    """Have a job done after those that were handed in before; returns at once.
+
+    Args:
+        job: Runs in the clerk's thread.
+        export: Whether it writes a file for elsewhere, which may take minutes: the exporter's
+            thread does it, and nothing else waits.
+
+    Returns:
+        What comes of it.
+    """
+    return _desk("exporter" if export else "clerk").submit(job)

@@ -412,6 +412,7 @@ class Desk:
         then: Callable[[ResultT], None] | None = None,
         *,
         quiet: bool = False,
+        export: bool = False,
     ) -> None:
         """Have something done that takes long; what it raises is shown as a click's error is.
 
@@ -420,6 +421,7 @@ class Desk:
             job: Runs in the clerk's thread.
             then: Called there with the result.
             quiet: Whether it is no task that a person has to know of.
+            export: Whether it writes a file for elsewhere; other jobs do not wait for it.
         """
 
         def do() -> None:
@@ -439,7 +441,7 @@ class Desk:
 
         if not quiet:
             self._tasks.append(what)
-        clerk.submit(all_of_it)
+        clerk.submit(all_of_it, export=export)
         self.wake()
 
     def at_close(self, call: Callable[[], None]) -> None:

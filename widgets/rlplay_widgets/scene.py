@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from rlplay_widgets.theme import DARK, LIGHT, Palette
 
 __all__ = ["LIVE", "Frame", "Problem", "SessionScene", "View", "assign"]
 
+#: Seconds after a click during which what it brings about is looked for often: the session takes it
+#: up a moment later, between two minibatches.
+_AFTER_CLICK = 0.3
 #: States in which a session has work before it.
 LIVE = ("running", "paused", "stopping")
 
@@ -94,6 +98,7 @@ class SessionScene:
         self._problems: dict[str, Problem] = {}
         self._painted_at = float("-inf")
         self._painted_by: int | None = None  # the thread, while it paints
+        self._clicked_at = float("-inf")
 
     @property
     def session(self) -> TrainingSession | None:
@@ -130,6 +135,7 @@ class SessionScene:
         def wrapped(*args: Any) -> None:
             if self._painted_by == threading.get_ident():
                 return
+            self._clicked_at = time.monotonic()
             try:
                 callback(*args)
             except RlplayError as error:
@@ -175,6 +181,8 @@ class SessionScene:
             sight.frame_sent(now)
         if slow:
             return 0.5
+        if now - self._clicked_at < _AFTER_CLICK:
+            return FRAME / 4
         return FRAME if snapshot.state in ("running", "stopping") else 0.2
 
     def frame(self, now: float, *, fresh: bool = False, crowded: bool = False) -> Frame:
@@ -216,7 +224,10 @@ def _said(error: Exception) -> str:
 
 
 def assign(widget: ipw.Widget, **traits: Any) -> None:
-    """Set the traits that differ: each that is set becomes a message. The painter's alone."""
-    for name, value in traits.items():
-        if getattr(widget, name) != value:
+    """Set the traits that differ, in one message. The painter's alone."""
+    changed = {name: value for name, value in traits.items() if getattr(widget, name) != value}
+    if not changed:
+        return
+    with widget.hold_sync():
+        for name, value in changed.items():
             setattr(widget, name, value)

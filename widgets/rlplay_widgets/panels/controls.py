@@ -171,6 +171,9 @@ class ControlsPanel:
         live = state in LIVE
         paused = state == "paused"
         goes_on = state == "new" and snapshot.run_id is not None
+        alone = len(self.sessions.widget.sessions) < 2
+        # First of all, since it is what answers a click.
+        assign(self.status, value=_status_html(snapshot, self._desk.tasks, alone))
         assign(
             self.start,
             disabled=live,
@@ -189,8 +192,6 @@ class ControlsPanel:
         assign(self.stop, disabled=state not in ("running", "paused"))
         assign(self.move, disabled=not paused)
         self._paint_pace(snapshot)
-        alone = len(self.sessions.widget.sessions) < 2
-        assign(self.status, value=_status_html(snapshot, self._desk.tasks, alone))
         assign(self.messages, value=self._messages_html(frame))
         return False
 

@@ -267,6 +267,7 @@ class ReplaysPanel:
             f"saving the replay as {words}",
             save,
             lambda path: self.receipt.say(f"Saved as {words}.", path),
+            export=True,
         )
 
     def _name(self, run: SavedRun) -> str:

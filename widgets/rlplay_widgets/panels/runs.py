@@ -100,6 +100,7 @@ class RunsPanel:
             accept=".zip",
             hint="Take in runs that somebody exported: choose their zip files, or drop them here",
         )
+        desk.at_close(self.upload.close)
         layout, style = ipw.Layout(), ipw.ButtonStyle()
 
         def button(words: str, hint: str, do: Callable[[], None]) -> ipw.Button:
@@ -258,7 +259,10 @@ class RunsPanel:
             return storage.export_run(*run, folder / f"{run[1]}.zip")
 
         self._desk.work(
-            "exporting the run", write, lambda path: self.receipt.say("Exported.", path)
+            "exporting the run",
+            write,
+            lambda path: self.receipt.say("Exported.", path),
+            export=True,
         )
 
     def take_in(self, path: Path, name: str) -> None:
