@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from rlplay.agents import explain_misfit, get_agent_spec
+from rlplay.agents import AgentSpec, explain_misfit, get_agent_spec
 from rlplay.config import RunConfig, validated
 from rlplay.device import (
     available_devices,
@@ -43,7 +43,7 @@ from rlplay.device import (
     explain_out_of_memory,
     keep_freed_memory,
 )
-from rlplay.envs import get_env_spec
+from rlplay.envs import EnvSpec, get_env_spec
 from rlplay.envs.own import FUNCTION
 from rlplay.errors import ConfigError, ContractError, RlplayError, RunNotFound, SessionError
 from rlplay.storage import StorageManager, get_storage_manager
@@ -149,6 +149,7 @@ class TrainingSession:
         self._moves_per_second: float | None = DEFAULT_MOVES_PER_SECOND
         self._hyperparams = dict(config.hyperparams)
         self._rewards = dict(config.reward_config)
+        self._started_with: tuple[AgentSpec, EnvSpec] | None = None
         self._goes_on = False  # the next start goes on with the run instead of making one
         self._script: _Script | None = None
         self._paced = False  # a person has set the pace since
@@ -465,8 +466,8 @@ class TrainingSession:
             ConfigError: For an unknown option, one that is not live while it runs, or a value
                 out of range; nothing is changed then.
         """
-        model = get_agent_spec(self.config.algo).hyperparameters
         with self._lock:
+            model = self._declared()[0].hyperparameters
             if self._running or self._goes_on:
                 model.check_live(self.config.algo, changes)
             merged = validated(
@@ -484,8 +485,8 @@ class TrainingSession:
             ConfigError: For an unknown event, a value out of range, or another reward function
                 while it runs; nothing is changed then.
         """
-        spec = get_env_spec(self.config.env_name)
         with self._lock:
+            spec = self._declared()[1]
             merged = validated(
                 spec.reward_model, {**self._rewards, **changes}, f"Rewards of {spec.name!r}"
             )
@@ -507,7 +508,14 @@ class TrainingSession:
             previous = {name: old.get(name) for name in changed}
             self._commands.put(lambda trainer: trainer.change(part, previous, changed))
         field = {"hyperparams": "hyperparams", "rewards": "reward_config"}[part]
-        self.config = self.config.replace(**{field: new})
+        # Not validated again: what is registered under its names may be something else by now.
+        self.config = self.config.model_copy(update={field: new})
+
+    def _declared(self) -> tuple[AgentSpec, EnvSpec]:
+        """Give algorithm and environment: while it runs, those that it started with."""
+        if self._started_with is None or not self._running:
+            return get_agent_spec(self.config.algo), get_env_spec(self.config.env_name)
+        return self._started_with
 
     # Machinery ---------------------------------------------------------------------------------
 
@@ -557,6 +565,7 @@ class TrainingSession:
             else:
                 run_id = self.storage.create_run(here, holder=self)
             self.config = config.replace(run_id=run_id)
+            self._started_with = get_agent_spec(config.algo), get_env_spec(config.env_name)
             trainer = _Trainer(self, here.replace(run_id=run_id), intent, goes_on)
             self._goes_on = False
             self.error = self.traceback = None

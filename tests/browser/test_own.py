@@ -92,6 +92,16 @@ def tab(window: Window, name: str) -> None:
     window.page.locator(".rlplay-tab-bar button").filter(has_text=name).click()
 
 
+def trains(window: Window) -> None:
+    window.until(
+        """() => {
+          const steps = document.querySelector('.rlplay-numbers [data-key=steps] dd');
+          return /[1-9]/.test(steps?.innerText ?? '');
+        }""",
+        seconds=60,
+    )
+
+
 def test_code_of_ones_own_appears_and_trains(window: Window, lab: Lab) -> None:
     content = notebook(CELL)
     first = content["cells"][0]
@@ -126,6 +136,7 @@ def test_code_of_ones_own_appears_and_trains(window: Window, lab: Lab) -> None:
     # It trains like a built-in one, and defining it again is for the next Start.
     button(window, "Start").click()
     state(window, "running")
+    trains(window)
     blocks = "panel.session.config.env_config['blocks']"
     assert kernel_says(window, blocks) == ["compass"]
     command(window, "notebook:move-cursor-down")
@@ -145,7 +156,7 @@ def test_code_of_ones_own_appears_and_trains(window: Window, lab: Lab) -> None:
     window.screenshot("own-world")
     button(window, "Start again").click()
     state(window, "running")
-    window.page.wait_for_timeout(500)
+    trains(window)
     assert kernel_says(window, "panel.session.config.env_name") == "corridor"
     window.until("() => document.body.innerText.includes('My corridor')")
     button(window, "Stop").click()

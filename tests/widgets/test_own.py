@@ -241,6 +241,33 @@ def test_start_trains_with_them_and_a_running_session_keeps_its_own(painter, wor
     assert world._desk.scene.session is second
 
 
+def test_a_knob_of_a_session_turns_also_when_its_environment_was_defined_again(
+    painter, playground
+) -> None:
+    rlplay.register_env("hop", Hop)
+    config = rlplay.get_default_config("ppo", "hop").replace(
+        env_config={"width": 7}, num_envs=2, num_threads=1, total_steps=10**9
+    )
+    session = rlplay.TrainingSession(config)
+    session.start()
+    paint_until(painter, lambda: session.snapshot().total_steps > 100)
+
+    class Bare(Hop):
+        config_model = reward_model = rlplay.envs.base.NoOptions
+
+    rlplay.register_env("hop", Bare)
+    session.update_hyperparams(clip=0.1)
+    session.update_rewards(hop=2.0)
+    steps = session.snapshot().total_steps
+    paint_until(painter, lambda: session.snapshot().total_steps > steps + 100)
+    assert session.config.env_config == {"width": 7}
+    assert session.config.reward_config["hop"] == 2.0
+    assert session.config.hyperparams["clip"] == 0.1
+    session.stop()
+    session.wait(20)
+    assert session.state == "finished"
+
+
 def test_a_session_of_an_environment_that_was_defined_again_can_be_shown(
     painter, playground
 ) -> None:

@@ -15,6 +15,8 @@ from rlplay_widgets.forms import Form, Option
 __all__ = ["BlocksForm"]
 
 _PLACE = ("env_config", BLOCKS)
+#: The heading above the switches.
+_GROUP = "your own"
 
 
 class _Nothing(BaseModel):
@@ -73,7 +75,7 @@ class BlocksForm(Form):
 
 def _option(name: str, block: ObservationSpec | None) -> Option:
     if block is None:
-        return Option(name, f"{name} (not in this kernel)", "", kind="switch")
+        return Option(name, f"{name} (not in this kernel)", "", _GROUP, "switch")
     size = "1 number" if block.size == 1 else f"{block.size} numbers"
     about = f"{block.meaning.rstrip('.')}; {size}" if block.meaning else size
-    return Option(name, block.title, about, kind="switch")
+    return Option(name, block.title, about, _GROUP, "switch")
