@@ -20,6 +20,9 @@ __all__ = ["HISTORY_POINTS", "Monitor", "PublishedUpdate", "PublishedWeights", "
 #: Points that the history keeps; when it is full, neighbours are merged.
 HISTORY_POINTS = 2_000
 
+#: What readers are told of at once: it changes because somebody wanted it, or must know it.
+_TOLD = ("state", "message", "moves_per_second", "changes")
+
 #: A board is published only while somebody asked for it within this many seconds.
 _BOARD_INTEREST = 1.0
 
@@ -141,6 +144,7 @@ class Monitor:
         self._lock = threading.Lock()
         self._snapshot = Snapshot(**fields)
         self._wake = wake
+        self._listeners: frozenset[Callable[[], None]] = frozenset()
         self._asked = float("-inf")
         self._asked_weights = float("-inf")
         self._weights: PublishedWeights | None = None
@@ -163,6 +167,16 @@ class Monitor:
         """Give the latest snapshot."""
         with self._lock:
             return self._snapshot
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Have something called when state, message, pace or options changed; not for numbers.
+
+        Args:
+            call: Must return at once; it runs in the trainer's thread. Registered once, however
+                often it is given.
+        """
+        with self._lock:
+            self._listeners |= {call}
 
     def want_board(self) -> None:
         """Ask for boards during the next second."""
@@ -260,6 +274,10 @@ class Monitor:
             if "game_state" in fields:
                 fields["board_version"] = old.board_version + 1
             self._snapshot = dataclasses.replace(old, **fields)
+            told = any(name in fields and fields[name] != getattr(old, name) for name in _TOLD)
+            listeners = self._listeners if told else ()
+        for call in listeners:
+            call()
 
     def reset_history(self) -> None:
         """Forget the points: a new run begins."""

@@ -59,7 +59,10 @@ class Window:
             self.page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
     def until(self, condition: str, argument: Any = None, seconds: float = 30) -> Any:
-        """Wait until a JavaScript function gives something true, and return it."""
+        """Wait until a JavaScript function gives something true, and return it.
+
+        For promises too: `page.evaluate` would wait for one without an end.
+        """
         handle = self.page.wait_for_function(condition, arg=argument, timeout=seconds * 1000)
         return handle.json_value()
 
@@ -89,5 +92,10 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
     yield opened
     opened.screenshot("last")
     # What still trains in this test's kernels would slow the next one's down.
-    page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+    opened.until(
+        """async () => {
+          await window.jupyterapp?.serviceManager.sessions.shutdownAll();
+          return true;
+        }"""
+    )
     page.close()

@@ -28,21 +28,25 @@ def open_notebook(window: Window, lab: Lab, name: str) -> None:
         }""",
         seconds=60,
     )
-    # What is sent while a kernel is still being connected may be lost: ask it once before.
-    window.page.evaluate(
-        """async () => {
+    # What is sent while a kernel is still being connected may be lost: ask it until it answers.
+    window.until(
+        """() => {
           const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
-          await kernel.info;
-          await kernel.requestKernelInfo();
-        }"""
+          const asked = kernel.info.then(() => kernel.requestKernelInfo()).then(() => true);
+          const late = new Promise(resolve => setTimeout(() => resolve(false), 5000));
+          return Promise.race([asked, late]);
+        }""",
+        seconds=60,
     )
     if not window.page.evaluate("() => window.jupyterapp.shell.leftCollapsed"):
         command(window, "application:toggle-left-area")
 
 
 def command(window: Window, name: str, **arguments: Any) -> None:
-    window.page.evaluate(
-        "([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments]
+    window.until(
+        "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => true)",
+        [name, arguments],
+        seconds=60,
     )
 
 

@@ -24,16 +24,17 @@ def open_tab(window: Window, lab: Lab, name: str, cell: str = CELL) -> None:
 
 def kernel_says(window: Window, code: str) -> Any:
     """Evaluate an expression in the notebook's kernel."""
-    output = window.page.evaluate(
+    output = window.until(
         """async code => {
           const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
           const future = kernel.requestExecute({ code, store_history: false });
           let text = '';
           future.onIOPub = ({ content }) => { text += content.text ?? content.evalue ?? ''; };
           await future.done;
-          return text;
+          return text || 'nothing was printed';
         }""",
         f"import json; print(json.dumps({code}))",
+        seconds=60,
     )
     return json.loads(output)
 

@@ -60,6 +60,23 @@ def test_versions_grow_and_boards_are_counted():
     assert (snapshot.algo, snapshot.total_steps) == ("ppo", 5)
 
 
+def test_who_listens_is_told_of_decisions_and_not_of_numbers():
+    monitor = Monitor(state="running")
+    calls = []
+
+    def told():
+        calls.append(monitor.snapshot().state)
+
+    monitor.on_change(told)
+    monitor.on_change(told)
+    monitor.publish(total_steps=5, state="running")
+    assert calls == []
+    monitor.publish(state="paused")
+    assert calls == ["paused"]
+    monitor.publish(moves_per_second=10.0)
+    assert len(calls) == 2
+
+
 def test_boards_are_wanted_only_after_somebody_asked():
     monitor = Monitor()
     assert not monitor.board_wanted()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -208,6 +209,19 @@ def test_a_file_that_is_no_run_is_refused_with_its_own_name(driver: Driver, tmp_
     assert "holiday.zip" in driver.problems[0]
     assert ".upload" not in driver.problems[0]
     assert len(driver.ids()) == 1
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing(driver: Driver, tmp_path, monkeypatch) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    piece = {"kind": "piece", "at": 0, "name": "x.zip", "last": False}
+    driver.runs.upload._receive(None, piece, [b"the first half"])
+    assert len(list(place.iterdir())) == 1
+    driver.runs.upload._receive(None, piece, [b"begun anew"])
+    assert len(list(place.iterdir())) == 1
+    driver.playground.close()
+    assert list(place.iterdir()) == []
 
 
 def test_rename_and_notes_stay_with_the_run_that_they_were_written_for(

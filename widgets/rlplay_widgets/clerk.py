@@ -13,7 +13,7 @@ ResultT = TypeVar("ResultT")
 
 
 @cache
-def _desk(name: str) -> ThreadPoolExecutor:
+def _pool(name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"rlplay-{name}")
 
 
@@ -21,11 +21,11 @@ def submit(job: Callable[[], ResultT], *, export: bool = False) -> Future[Result
     """Have a job done after those that were handed in before; returns at once.
 
     Args:
-        job: Runs in the clerk's thread.
+        job: Runs in a thread of its kind, one job at a time.
         export: Whether it writes a file for elsewhere, which may take minutes: the exporter's
             thread does it, and nothing else waits.
 
     Returns:
         What comes of it.
     """
-    return _desk("exporter" if export else "clerk").submit(job)
+    return _pool("exporter" if export else "clerk").submit(job)

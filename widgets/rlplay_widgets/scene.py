@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,9 +20,6 @@ from rlplay_widgets.theme import DARK, LIGHT, Palette
 
 __all__ = ["LIVE", "Frame", "Problem", "SessionScene", "View", "assign"]
 
-#: Seconds after a click during which what it brings about is looked for often: the session takes it
-#: up a moment later, between two minibatches.
-_AFTER_CLICK = 0.3
 #: States in which a session has work before it.
 LIVE = ("running", "paused", "stopping")
 
@@ -98,7 +94,8 @@ class SessionScene:
         self._problems: dict[str, Problem] = {}
         self._painted_at = float("-inf")
         self._painted_by: int | None = None  # the thread, while it paints
-        self._clicked_at = float("-inf")
+        if session is not None:
+            session.monitor.on_change(painter.wake)
 
     @property
     def session(self) -> TrainingSession | None:
@@ -121,6 +118,7 @@ class SessionScene:
         with self._lock:
             self._session = session
             self._fresh = True
+        session.monitor.on_change(self._painter.wake)
         self._painter.wake()
 
     def safely(self, callback: Callable[..., None]) -> Callable[..., None]:
@@ -135,7 +133,6 @@ class SessionScene:
         def wrapped(*args: Any) -> None:
             if self._painted_by == threading.get_ident():
                 return
-            self._clicked_at = time.monotonic()
             try:
                 callback(*args)
             except RlplayError as error:
@@ -181,8 +178,6 @@ class SessionScene:
             sight.frame_sent(now)
         if slow:
             return 0.5
-        if now - self._clicked_at < _AFTER_CLICK:
-            return FRAME / 4
         return FRAME if snapshot.state in ("running", "stopping") else 0.2
 
     def frame(self, now: float, *, fresh: bool = False, crowded: bool = False) -> Frame:

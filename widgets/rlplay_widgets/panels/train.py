@@ -49,7 +49,6 @@ class TrainPanel:
         self._drawn: tuple[Any, ...] | None = None
         self._learner: tuple[str, ...] | None = None
         self._next = float("-inf")
-        self._written = ""  # what the painter wrote into the budget's field
         self.algorithm = ipw.Dropdown(
             description="Algorithm",
             tooltip="Who learns, of those that can learn this world; for the next start",
@@ -102,8 +101,6 @@ class TrainPanel:
         self._desk.set("name", change["new"])
 
     def _choose_budget(self, change: dict[str, Any]) -> None:
-        if change["new"] == self._written:
-            return  # the painter's own, which may come after what a person typed meanwhile
         try:
             if self.unit.value == "seconds":
                 self._desk.seconds = parse_seconds(change["new"])
@@ -153,8 +150,7 @@ class TrainPanel:
         assign(self.name, value=str(draft.get("name")), disabled=draft.is_locked("name"))
         assign(self.unit, value="steps" if seconds is None else "seconds")
         locked = draft.is_locked("total_steps")
-        self._written = self._budget_as_text()
-        assign(self.budget, value=self._written, disabled=locked, tooltip=self._hint())
+        assign(self.budget, value=self._budget_as_text(), disabled=locked, tooltip=self._hint())
         assign(self.unit, disabled=locked)
         reason = draft.problems.get(("total_steps",)) or draft.problems.get(("name",))
         about = (
