@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 
 from rlplay.agents import AGENT_REGISTRY
 from rlplay.cli import lab, library, machine, main
 from rlplay.cli import train as train_command
-from rlplay.cli.lab import copy_notebooks
+from rlplay.cli.lab import copy_notebooks, trust_notebooks
 from rlplay.cli.library import text_frame
 from rlplay.config import RunConfig, get_default_config
 from rlplay.envs import ENV_REGISTRY, create_env
@@ -665,6 +667,28 @@ def test_notebooks_are_copied_and_updated(package, tmp_path):
     (package / "01_more.ipynb").write_text("more and better")
     assert copy_notebooks(package, mine) == []
     assert (mine / "01_more.ipynb").read_text() == "more and better"
+
+
+def test_only_notebooks_of_text_and_pictures_are_trusted(tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for name, kind in (("picture", "image/png"), ("active", "text/html")):
+        notebook = nbformat.v4.new_notebook(
+            cells=[
+                nbformat.v4.new_markdown_cell("Hello"),
+                nbformat.v4.new_code_cell(
+                    "1", outputs=[nbformat.v4.new_output("display_data", {kind: "00"})]
+                ),
+            ]
+        )
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    (folder / "torn.ipynb").write_text("{")
+    assert trust_notebooks(folder) == ["picture.ipynb"]
+    notary = NotebookNotary()
+    for name, trusted in (("picture", True), ("active", False)):
+        notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+        assert notary.check_signature(notebook) is trusted
 
 
 def test_edited_notebooks_are_kept(package, tmp_path):

@@ -19,10 +19,12 @@ from rlplay.cli.words import Commands, add_command
 from rlplay.errors import ConfigError, StorageError
 from rlplay.storage import get_storage_manager
 
-__all__ = ["add_commands", "copy_notebooks"]
+__all__ = ["add_commands", "copy_notebooks", "trust_notebooks"]
 
 _FIRST_NOTEBOOK: Final = "00_quickstart.ipynb"
 _COPIES: Final = ".rlplay-notebooks.json"
+#: Output of these types can do nothing to a page.
+_HARMLESS: Final = frozenset({"text/plain", "image/png"})
 
 
 def add_commands(commands: Commands) -> None:
@@ -47,6 +49,7 @@ def _lab(arguments: argparse.Namespace) -> int:
         folder = (arguments.dir or Path("rlplay-notebooks")).expanduser().absolute()
         for line in copy_notebooks(source, folder):
             print(line)
+    trust_notebooks(folder)
     # Notebooks and command line share the runs of the folder that this was typed in.
     models = os.environ.setdefault("RLPLAY_MODELS", str(get_storage_manager().base_dir))
     print(f"Notebooks: {folder}\nRuns are saved in: {models}", flush=True)
@@ -111,6 +114,35 @@ def copy_notebooks(source: Path, folder: Path) -> list[str]:
             "rlplay lab --dir FOLDER"
         ) from None
     return lines
+
+
+def trust_notebooks(folder: Path) -> list[str]:
+    """Have Jupyter trust the notebooks that hold nothing but text and pictures.
+
+    Jupyter shows a panel again after the page was reloaded only in a notebook that it trusts, and
+    one that came with saved pictures it does not.
+
+    Args:
+        folder: Where the notebooks are.
+
+    Returns:
+        Names of those that are trusted now.
+    """
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
+    notary = NotebookNotary()
+    trusted = []
+    for path in sorted(folder.glob("*.ipynb")):
+        try:
+            notebook = nbformat.read(path, as_version=4)
+        except (OSError, ValueError):
+            continue  # JupyterLab says what is wrong with it
+        outputs = (output for cell in notebook.cells for output in cell.get("outputs", ()))
+        if all(_HARMLESS.issuperset(output.get("data", ())) for output in outputs):
+            notary.sign(notebook)
+            trusted.append(path.name)
+    return trusted
 
 
 def _digest(path: Path) -> str:

@@ -33,10 +33,12 @@ class Lab:
     Attributes:
         url: Where it listens.
         folder: The folder that it shows.
+        data: Jupyter's own folder, where it keeps what it trusts.
     """
 
     url: str
     folder: Path
+    data: Path
 
     def notebook(self, name: str) -> str:
         """Where a notebook is opened, and none that was opened before."""
@@ -86,7 +88,7 @@ def start_lab(base: Path) -> Iterator[Lab]:
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{url}/api/status", server, base / "lab.log")
-        yield Lab(url, folder)
+        yield Lab(url, folder, Path(places["JUPYTER_DATA_DIR"]))
     finally:
         server.terminate()
         try:

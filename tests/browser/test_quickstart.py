@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rlplay.cli.lab import trust_notebooks
+
 if TYPE_CHECKING:
     from conftest import Lab, Window
 
@@ -146,9 +148,12 @@ def pictures(window: Window, name: str) -> None:
 
 
 @pytest.fixture
-def notebook(lab: Lab) -> str:
+def notebook(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The notebook as `rlplay lab` hands it out."""
     name = "quickstart.ipynb"
     shutil.copy(NOTEBOOK, lab.folder / name)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(lab.data))
+    assert name in trust_notebooks(lab.folder)
     return name
 
 
