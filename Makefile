@@ -36,7 +36,7 @@ test: $(VENV)/.test-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 	$(TEST_NOTEBOOKS)
 	@if chromium=$$($(BIN)/python tests/browser/chromium.py); then \
 	  echo "Browser tests with $$chromium"; \
