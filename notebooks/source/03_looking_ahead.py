@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Lesson 3: Looking ahead
+# # 3. Looking ahead
 #
 # **Goal:** you compute what every place in a small world is worth, and you see why the best way changes when the future counts less.
 #

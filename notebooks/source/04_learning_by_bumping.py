@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Lesson 4: Learning by bumping
+# # 4. Learning by bumping
 #
 # **Goal:** you write an agent that learns the best way without knowing the rules, only from the steps that it takes.
 #
