@@ -223,7 +223,11 @@ def test_a_person_trains_a_snake(window: Window, lab: Lab, notebook: str) -> Non
     state(window, "running")
     board_moves(window)
     assert tile(window, "steps") < ended
+    mean_of_curve(window, more_than=0)
     button(window, "Stop").click()
     state(window, "finished")
 
-    assert window.complaints == []
+    # anywidget says this of a model that is closed before it was ready, as those of the reloaded
+    # page are when the cell runs again; that all of the new ones live was seen above.
+    closed = "uncaught: [anywidget] Failed to initialize model."
+    assert [words for words in window.complaints if words != closed] == []
