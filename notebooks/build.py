@@ -7,7 +7,8 @@
 A source in `notebooks/source` is Python in jupytext's percent format. Of each comes the student's
 notebook, in which the lines between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` are dots, and,
 where asked for, the solved one, which is also what nbgrader makes its assignment of. Outputs are
-those of a run with RLPLAY_CI=1. Where a live widget would be, the saved notebook has a picture.
+those of a run with RLPLAY_CI=1. Where a live widget would be, or the figure of a run that is too
+short then, the saved notebook has a picture.
 
 With ``--expected`` the solved notebooks are not run: they hold what a run must give, for nbval to
 compare: ``ok`` at each check, and at the other cells marked NBVAL_CHECK_OUTPUT what the student's
@@ -282,7 +283,7 @@ def run_notebook(notebook: NotebookNode, name: str, pictures: Path) -> None:
 
 
 def _keep_outputs(cell: NotebookNode, where: str, pictures: Path, base: str) -> None:
-    """Keep text, pictures and tables; put a picture where a widget was."""
+    """Keep text, pictures and tables; put a picture where a widget or a short run's figure was."""
     picture = cell.metadata.pop("picture", None)
     kept = []
     for output in cell.outputs:
@@ -298,11 +299,11 @@ def _keep_outputs(cell: NotebookNode, where: str, pictures: Path, base: str) -> 
                 continue
             if picture is None and "image/png" not in data:
                 raise BuildError(f'{where} shows a widget: name its picture="..." in the mark.')
-            if picture is not None:
-                content = base64.b64encode((pictures / picture).read_bytes()).decode()
-                alt = f"A picture of what this cell shows while it runs: {Path(picture).stem}"
-                data = {"image/png": content, "text/plain": alt}
-                picture = None
+        if picture is not None and (WIDGET in output.data or "image/png" in data):
+            content = base64.b64encode((pictures / picture).read_bytes()).decode()
+            alt = f"A picture of what this cell shows while it runs: {Path(picture).stem}"
+            data = {"image/png": content, "text/plain": alt}
+            picture = None
         if not data:
             continue
         output.data = {

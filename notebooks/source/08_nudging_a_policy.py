@@ -146,7 +146,7 @@ for algo in ("reinforce", "ppo"):
     config = config.replace(num_envs=16, seed=1)
     runs[algo] = rlplay.train(config, steps=steps, progress=False)
 
-# %%
+# %% picture="reinforce_and_ppo.png"
 fig, ax = plt.subplots(figsize=(7, 2.6), layout="constrained")
 for algo, style in (("reinforce", "--"), ("ppo", "-")):
     columns, _, _ = runs[algo].monitor.history()
