@@ -81,7 +81,7 @@ for _ in range(2 * patience):  # a look every half second
 session.update_hyperparams(use_target_network=False)
 
 # %% [markdown]
-# **Compare:** within seconds, the predicted line shoots up and leaves the measured one: the network promises a hundred times of what comes. The snake itself plays *worse* (the measured line falls), while its promises grow: each one is built on another promise. Later they come down again, because what was promised does not come, but a gap stays.
+# **Compare:** within seconds, the predicted line shoots up and leaves the measured one: the network promises hundreds of times what comes. The snake itself plays *worse* (the measured line falls), while its promises grow: each one is built on another promise. Later they come down again, because what was promised does not come, but a gap stays.
 #
 # Now turn the target network on again. When the lines have become quiet, switch **Use replay** off: the network then learns only from the newest steps. Which of the two lines moves this time?
 
@@ -92,6 +92,8 @@ session.update_hyperparams(use_target_network=True)
 # ## 4. The second crutch: replay
 #
 # Without replay, the promises stay as they are, but the play becomes worse: the measured line falls. Steps that follow each other look alike, and who learns only from the newest ones forgets the others. A **replay buffer** is a ring: it holds the last `capacity` steps, a new one takes the place of the oldest, and each minibatch is drawn from all of them at random.
+#
+# Now switch **Use replay** on again, and let it train while you do the exercises.
 #
 # ### Exercise: a ring
 #
@@ -197,7 +199,7 @@ def epsilon_at(step, start, end, steps):
 check("epsilon_schedule", epsilon_at)
 
 # %% [markdown]
-# Look at the code that ran all the time: `rlplay/agents/dqn.py` is one file, and the method `_targets` is the equation above.
+# Look at the code that ran all the time: `rlplay/agents/dqn.py` is one file, and its method `_targets` makes the targets of sections 1 and 5, for a whole minibatch. `returns` holds the rewards. `discounts` holds $\gamma$, and 0 where the step was terminated: that is the `if` of your function.
 
 # %%
 import inspect

@@ -97,13 +97,13 @@ show_seeds(plain.part(0, 5))
 #
 # Somebody has an idea: let the snake see only 2 cells far instead of 5 (`window`). Fewer numbers to look at, so it may learn faster. They train three seeds of each, and look.
 #
-# **Predict:** press **Add a seed** until you would bet your pocket money on one of the two. At how many seeds do you stop? Then add all 20. Then press **Show only the best seed**.
+# **Predict:** it begins with one seed of each. Press **Add a seed** until you would bet your pocket money on one of the two. At how many seeds do you stop? Then press **All 20**, and then **Show only the best seed of window**.
 
 # %% picture="seed_fan.png"
-SeedFan(plain, window)
+SeedFan(plain, window, count=1)
 
 # %% [markdown]
-# **Compare.** With one seed the new window looked worse. With three, nobody can tell. With five it looks better, but the interval of the difference still holds 0. With 20 it is better, by about 4 apples, and the whole interval lies above 0. Nothing in the runs has changed: a few seeds were simply too few.
+# **Compare.** With one seed the new window looked worse. With three, nobody can tell. With five it looks better, but the interval of the difference still holds 0. With 20 it is better, by about 4.5 apples, and the whole interval lies above 0. Nothing in the runs has changed: a few seeds were simply too few.
 #
 # And the poster with the best seed is not wrong in any number. It lies by what it leaves out. With more seeds, the best one gets better and better, although the learner stays the same.
 #
@@ -134,7 +134,7 @@ for apples in (1, 2, 3):
     print(f"A and B differ by more than {apples} apples in {share:.0%} of the cases")
 
 # %% [markdown]
-# So whoever compares five seeds with five seeds and finds "2 apples better" has found what luck alone gives in every fourth comparison. (Henderson and others, 2018, showed this first: two groups of five seeds of the *same* algorithm looked like two algorithms.)
+# So whoever compares five seeds with five seeds and finds them "2 apples apart" has found what luck alone gives in every fourth comparison (and "ours is 2 apples better" in every eighth). (Henderson and others, 2018, showed this first: two groups of five seeds of the *same* algorithm looked like two algorithms.)
 #
 # ## How likely is it better?
 #

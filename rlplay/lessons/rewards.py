@@ -273,7 +273,7 @@ def _check_telescoped(answer: Callable[[list[float], float], Any]) -> Iterator[N
 def _check_farther(answer: Any) -> Iterator[None]:
     need(
         isinstance(answer, str),
-        'Give the formula as a text: "-4 / previous_distance_to_food".',
+        'Give the formula as a text, in quotes, such as "-1 / distance_to_food".',
     )
     try:
         formula = Formula(answer, REWARD_VARIABLES)
