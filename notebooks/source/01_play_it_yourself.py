@@ -17,7 +17,7 @@
 # | **agent** | who decides: now you, later a program |
 # | **state** | what the board looks like now: snake, apple, walls |
 # | **action** | what the agent can do: go straight, turn right, turn left |
-# | **reward** | a number after each step: an apple pays 1, a death costs 1, each step costs 0.001 |
+# | **reward** | a number after each step: an apple pays 1, hitting a wall or itself costs 1, starving costs 0.5, each step costs 0.001 |
 # | **return** | what all rewards of a game add up to |
 #
 # **Predict** before you play: how many apples will you eat in your best game? Write the number down.
@@ -41,7 +41,7 @@ panel
 # %% [markdown]
 # ## Your game as a table
 #
-# A game as a list of steps is called a **trajectory**. Here is one of yours. (Before you have finished a game, three games of somebody else stand in. Run the cell again later.)
+# A game as a list of steps is called a **trajectory**. Here is one of yours. (Before you have finished a game, three recorded games stand in; a simple rule played them. Run the cell again later.)
 
 # %%
 games = mine.games()
@@ -135,7 +135,7 @@ check("returns_from_each_step", returns_from_each_step)
 # %% [markdown]
 # ### Exercise 3: two characters
 #
-# An agent can take 1 apple now, `[1, 0, 0, 0]`, or 2 apples three steps later, `[0, 0, 0, 2]`. Use the slider or a calculator. Find a gamma for an **impatient** agent, who takes 1 now, and one for a **patient** agent, who waits.
+# An agent can take 1 apple now, `[1, 0, 0, 0]`, or 2 apples three steps later, `[0, 0, 0, 2]`. Use a calculator, or the slider of `ReturnView([0, 0, 0, 2])`: when is its return above 1? Find a gamma for an **impatient** agent, who takes 1 now, and one for a **patient** agent, who waits.
 
 # %%
 impatient = ...
@@ -209,10 +209,10 @@ def greedy(state, chance):
 
 
 # %% [markdown]
-# **Predict:** who eats most on the seeds of your games: you, the die, or the greedy agent? The same seed gives the same first board and the same luck to all, so the race is fair. **Run**, **compare**.
+# **Predict:** who eats most on the seeds of your games: you, the die, or the greedy agent? The same seed gives the same first board and the same luck to all, so the race is fair. (Instead of recorded games, play your own first.) **Run**, **compare**.
 
 # %%
-print("seed         you  die  greedy")
+print(f"seed    {'you' if mine.own else 'recorded':>8}  die  greedy")
 for game in games:
     scores = [game.score, play(by_chance, game.seed), play(greedy, game.seed)]
     print(f"{game.seed:<11}{scores[0]:5.0f}{scores[1]:5}{scores[2]:8}")
@@ -222,7 +222,7 @@ for game in games:
 #
 # ### Exercise 5: three apples, exactly
 #
-# A game is fixed by its seed and its actions: played again, it goes the same way, step by step. On a board of 6, seed 7, give a list of actions (0 straight, 1 right, 2 left) that eats three apples. You may plan it on paper, or play: your first game above is on seed 7, and `mine.games()[0].actions` is what you did.
+# A game is fixed by its seed and its actions: played again, it goes the same way, step by step. On a board of 6, seed 7, give a list of actions (0 straight, 1 right, 2 left) that eats three apples. You may plan it on paper, or play: the first game of your own above is on seed 7. When it has ended, `mine.own` is True, and `mine.games()[0].actions` is what you did.
 
 # %%
 env = rlplay.create_env("snake", grid_size=6)
@@ -244,9 +244,9 @@ check("three_apples", actions)
 # %% [markdown]
 # ## A race against one that has learned
 #
-# A sample run comes with rlplay: an agent that has trained on a board of 10. Run the cell, open the tab **Compare**, choose **Race**, and add *random moves* as a third lane. All play the same seeds, move by move.
+# A sample run comes with rlplay: an agent that has trained on a board of 10. Run the cell, open the tab **Compare**, choose **Race**, and add *random moves* as a third lane with **+**. The second lane, *straight to the apple*, is greedy as yours, but makes no move that ends the game at once. All play the same seeds, move by move.
 #
-# **Predict** first: is it safer than the greedy one, or faster? Then press play.
+# **Predict** first: is it safer than the greedy one, or faster? Then press **Race**.
 
 # %%
 from rlplay_widgets.lessons.returns import bring_sample

@@ -163,7 +163,7 @@ from rlplay.lessons.planning import BRIDGE, DISCOUNT
 LookingAhead("discount", slip=0.2, **DISCOUNT)
 
 # %% [markdown]
-# **Compare:** somewhere a few arrows turn, all at once. A reward that is $n$ steps away counts $\gamma^{n-1}$ times. Round the top the goal is 7 steps away and the treasure 9: with $\gamma = 0.3$ that is $0.3^6 = 0.0007$ against $10 \cdot 0.3^8 = 0.0007$, about the same; with a smaller $\gamma$ the near goal wins. At which $\gamma$ does the way from the start change?
+# **Compare:** somewhere a few arrows turn, all at once. A reward that is $n$ steps away counts $\gamma^{n-1}$ times. Round the top the goal is 7 steps away and the treasure 9: with $\gamma = 0.3$ that is $0.3^6 = 0.0007$ against $10 \cdot 0.3^8 = 0.0007$, about the same; with a somewhat smaller $\gamma$ the near goal wins. (This sum leaves slipping out: on the wet floor the turn is not exactly there. With a very small $\gamma$ both are too far away to count, and the agent only keeps away from the pits.) At which $\gamma$ does the way from the start change?
 #
 # Now drag *slip* and *reward of a step* as well. A step that costs something makes the agent hurry. A wet floor makes it careful.
 #

@@ -12,7 +12,7 @@
 #
 # **Predict:** at first all numbers are 0 and the agent walks at random. Where will the first number appear that is not 0: near the start, or near the goal?
 #
-# **Run** the cell and press **Start**. Below the board you choose what is drawn: the **Q** of each action as four triangles, or the **Policy** as arrows. With **Moves/s** you can go slowly.
+# **Run** the cell, switch **Full speed** off, and only then press **Start**: with **Moves/s** you choose how fast it goes. Below the board you choose what is drawn: the **Q** of each action as four triangles, or the **Policy** as arrows. When you have seen the first numbers, press **Full speed**.
 
 # %% picture="04_reroute.png"
 from rlplay.lessons import check
@@ -24,7 +24,7 @@ panel
 # %% [markdown]
 # **Compare:** the numbers appear at the goal, and flow back step by step, as in lesson 3. But here only the cell changes where the agent just was.
 #
-# **Now change the world while it learns.** When the way is found, it leads through the upper gap in the wall. Click on the gap: below the board you can write what the cell *pays on top*. Write −5. Nobody tells the agent. Watch: it walks there a few times, the numbers sink, and then it takes the lower gap. *Put back* takes the −5 away. Does the agent come back? Give it time: it must *try* the cell to find out.
+# **Now change the world while it learns.** When the way is found, it leads through the upper gap in the wall. Click on the gap: below the board you can write what the cell *pays on top*. Write −5. Nobody tells the agent. Watch: it steps in, and the number of that step falls below 0. It still walks up to the gap several times, until the numbers before it have sunk too; then it takes the lower gap. *Put back* takes the −5 away. Does the agent come back? Give it time: it must *try* the cell to find out.
 #
 # ## A step towards a target
 #
@@ -180,7 +180,7 @@ check("q_learning", q_learning)
 #
 # ## The cliff
 #
-# A famous example (Sutton and Barto, example 6.6). Every step pays −1. Between start and goal is a cliff: who steps off it pays −100 and is back at the start. Both agents explore with $\varepsilon = 0.1$, always.
+# A famous example (Sutton and Barto, example 6.6). Every step pays −1. Between start and goal is a cliff: who steps off it pays −100 on top (in the book −100 in all) and is back at the start. Both agents explore with $\varepsilon = 0.1$, always.
 #
 # **Predict:** two agents learn 500 episodes, one with Q-learning, one with SARSA. Which one walks close to the edge? Which one earns more *while it learns*?
 
@@ -203,7 +203,7 @@ from rlplay_widgets.lessons.tables import TwoWays
 TwoWays(q_agent, sarsa_agent)
 
 # %% [markdown]
-# **Compare:** Q-learning found the shortest way, along the edge. Yet it earns *less* while it learns! Its target asks for the best next action, and the best action never falls. But the agent explores: one step in ten is random, and at the edge that costs 100.
+# **Compare:** Q-learning found the shortest way, along the edge. Yet it earns *less* while it learns! Its target asks for the best next action, and the best action never falls. But the agent explores: one step in ten is random, and at the edge one in four of those falls: one step in forty costs 100.
 #
 # SARSA's target asks for what really comes next, and sometimes that is a random step into the cliff. So the cells at the edge look bad to SARSA, and it keeps away. Q-learning is called **off-policy** (it learns about another policy than the one it follows), SARSA **on-policy**.
 #
@@ -220,4 +220,4 @@ if panel.session is not None and not panel.session.has_ended():
 #
 # A table learns the values of lesson 3 from single steps: go a share $\alpha$ of the way to a target that contains your own next guess. When the world changes, the table follows, because it never stops learning. Q-learning learns the best way, SARSA learns the best way *for somebody who explores*, and on a cliff that is a different way.
 #
-# **What comes next:** a table has one row for each state. The snake has more states than there are atoms in the universe. In lesson 5 a network takes the place of the table.
+# **What comes next:** a table has one row for each state. The snake on a board of 10 has more than $10^{20}$ states: no computer holds so many rows. In lesson 5 a network takes the place of the table.

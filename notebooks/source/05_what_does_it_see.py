@@ -60,7 +60,7 @@ panel.select(trained[0])
 # %% [markdown]
 # **Compare:** the second curve does not only rise more slowly. It reaches a **ceiling**, far below the first one, and stays there. More training does not help. No algorithm can learn what is not in the numbers.
 #
-# Try a third one: food on again, but **danger** off and **wall** on, so that it sees the walls and not its own body. **Predict** first: at which score will the trouble begin? (A snake of two cells cannot bite itself.) Then run it, and look at how its episodes end.
+# Try a third one: **Food** on again and **Food channel** set to own, but **Danger** off and **Wall** on, so that it sees the walls and not its own body. **Predict** first: at which score will the trouble begin? (A snake of two cells cannot bite itself.) Then run it, and look at how its episodes end.
 
 # %%
 no_body = {"danger": "off", "wall": True, "food_channel": "own"}

@@ -169,7 +169,7 @@ def _value_iteration(answer: Callable[[Rules, float], Any]) -> Iterator[None]:
             raise Hint("Give the values as a list, one for each state in order.")
         mistakes: dict[str, Any] = {
             f"That is V after {number} sweep{'s' if number > 1 else ''}: sweep again, until the "
-            "largest change is below 1e-10.": values
+            "largest change is below 1e-12.": values
             for number, values in reversed(list(enumerate(sweeps[:-1], 1)))
             if np.abs(values - sweeps[-1]).max() > 1e-8
         }
@@ -234,12 +234,8 @@ def _ask(
         need(
             way == wanted,
             f"With gamma {gamma:g}, step {pays:g} and slip {slips:g} the best policy from S is: "
-            f"{way}. Wanted: {wanted}."
-            + (
-                ""
-                if possible
-                else " Before you go on: can any numbers do it? Compare what both ways earn."
-            ),
+            f"{way}. Wanted: {wanted}. Before you go on: can any numbers do it? Compare what both "
+            "ways earn.",
         )
         yield
 
