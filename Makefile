@@ -42,7 +42,10 @@ test: $(VENV)/.test-ready
 	  echo "Browser tests with $$chromium"; \
 	  $(BIN)/python -m pytest tests/browser || { \
 	    echo "BROWSER TESTS FAILED ONCE; those that failed run again, by themselves:"; \
-	    $(BIN)/python -m pytest tests/browser --last-failed --last-failed-no-failures none; \
+	    $(BIN)/python -m pytest tests/browser --last-failed --last-failed-no-failures none || { \
+	      echo "BROWSER TESTS FAILED TWICE; those that failed run a last time:"; \
+	      $(BIN)/python -m pytest tests/browser --last-failed --last-failed-no-failures none; \
+	    }; \
 	  }; \
 	else \
 	  echo "BROWSER TESTS NOT RUN: no Chromium found. Install Chromium or Chrome, or set RLPLAY_CHROMIUM to its path."; \
