@@ -222,6 +222,7 @@ def test_pauses_and_what_was_trained_before_are_not_counted(make_config, storage
     again = TrainingSession.resume_run("snake", session.run_id, storage, seconds=0.5)
     again.start()
     again.wait(60)
+    assert again.state == "finished"
     # Its own half second, after the second that the checkpoint counted at least.
     assert again.snapshot().elapsed >= 1.5
 
