@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from jupyter_client.kernelspec import KernelSpecManager
 from nbformat.sign import NotebookNotary
 
 from rlplay.agents import AGENT_REGISTRY
@@ -753,6 +754,15 @@ def test_notebooks_and_command_line_share_the_models_folder(
     assert main(["lab"]) == 0
     assert Path(os.environ["RLPLAY_MODELS"]) == tmp_path / "models"
     monkeypatch.delenv("RLPLAY_MODELS")
+
+
+def test_lab_has_jupyter_start_its_kernel(launched, monkeypatch, package):
+    monkeypatch.setattr(lab, "_shipped_notebooks", lambda: (package, True))
+    monkeypatch.setenv("JUPYTER_PATH", str(package))
+    assert main(["lab"]) == 0
+    assert os.environ["JUPYTER_PATH"].split(os.pathsep)[1:] == [str(package)]
+    spec = KernelSpecManager().get_kernel_spec("python3")
+    assert Path(spec.resource_dir, spec.argv[2].partition("/")[2]).resolve().name == "kernel.py"
 
 
 def test_lab_without_jupyterlab(capsys, monkeypatch):
