@@ -26,12 +26,12 @@ import rlplay
 from gymnasium import spaces
 from pydantic import BaseModel
 from rlplay.agents.ppo import PPO
-from rlplay_widgets import Playground
+from rlplay_widgets import Playground, register_board
 
 class Nothing(BaseModel):
     pass
 
-@rlplay.register_env("corridor")
+@rlplay.register_env("corridor", title="Corridor")
 class Corridor(rlplay.BaseEnvironment):
     config_model = Nothing
     breaks_in = ""
@@ -57,9 +57,10 @@ class Corridor(rlplay.BaseEnvironment):
         return seen, float(ended), ended, False, {"score": int(ended)}
 
     def render_state(self):
-        if self.breaks_in == "drawing":
-            raise RuntimeError("no paint left")
         return {"place": self.place}
+
+def drawing(state, palette):
+    raise RuntimeError("no paint left")
 
 @rlplay.register_agent("forgetful", title="Forgetful")
 class Forgetful(PPO):
@@ -100,8 +101,8 @@ def start_another(window: Window) -> None:
 def goes_on(window: Window, chip: int = 0) -> None:
     """Go to a session, where nothing is wrong: it runs, learns and is drawn."""
     window.page.get_by_role("radio").nth(chip).click()
-    state(window, "running")
     says_nothing(window)
+    state(window, "running")
     window.until(
         """before => {
           const steps = document.querySelector('.rlplay-numbers [data-key=steps] dd');
@@ -166,9 +167,10 @@ def test_the_rest_goes_on(window: Window, lab: Lab) -> None:
 
     # In a drawing: it trains, unseen.
     window.page.locator("[data-option=env_name] select").select_option("Corridor")
-    assert kernel_says(window, "setattr(Corridor, 'breaks_in', 'drawing')") is None
+    broken = "[setattr(Corridor, 'breaks_in', ''), register_board('corridor', drawing)][0]"
+    assert kernel_says(window, broken) is None
     start_another(window)
-    says(window, "no paint left")
+    says(window, "RuntimeError: no paint left. Training is not affected.")
     window.screenshot("fault-drawing")
     fits(window)
     steps = kernel_says(window, "panel.session.snapshot().total_steps")
