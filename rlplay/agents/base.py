@@ -402,16 +402,16 @@ class TorchAgent(Agent):
             TrainingDiverged: When loss or gradient is not finite; the weights stay as they were.
         """
         with explain_out_of_memory(self.config):
-            gradients = torch.autograd.grad(loss, tuple(self.network.parameters()))
+            gradients = torch.autograd.grad(loss, self._parameters)
         return self._step(gradients, float(loss.detach()), max_gradient_norm)
 
     def _step(
         self, gradients: Sequence[torch.Tensor], loss: float, max_gradient_norm: float
     ) -> float:
         """Take one optimizer step against gradients; see `_descend`."""
-        for parameter, gradient in zip(self.network.parameters(), gradients, strict=True):
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient
-        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), max_gradient_norm))
+        norm = float(nn.utils.clip_grad_norm_(self._parameters, max_gradient_norm))
         if not np.isfinite(norm) or not np.isfinite(loss):
             raise TrainingDiverged(
                 f"The loss is {loss} and its gradient's norm {norm} after {self.steps} steps: "
@@ -420,6 +420,12 @@ class TorchAgent(Agent):
             )
         self.optimizer.step()
         return norm
+
+    @property
+    def _parameters(self) -> list[nn.Parameter]:
+        """The network's parameters, in its order; the network itself takes long to list them."""
+        parameters: list[nn.Parameter] = self.optimizer.param_groups[0]["params"]
+        return parameters
 
     def _set_learning_rate(self, value: float) -> None:
         for group in self.optimizer.param_groups:

@@ -459,7 +459,7 @@ class DQN(TorchAgent):
         )
         self._set_learning_rate(rate)
         count = len(tensors[0])
-        parameters = tuple(self.network.parameters())
+        parameters = self._parameters
 
         def learn(rows: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
             """Give some rows' share of the gradients, and of loss, Q-value and target."""

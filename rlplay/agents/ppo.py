@@ -431,7 +431,7 @@ class PPO(TorchAgent):
         chosen = tensors[3].index_select(0, minibatch)
         # A minibatch of one has no spread.
         mean, spread = chosen.mean(), chosen.std() + 1e-8 if count > 1 else torch.tensor(1.0)
-        parameters = tuple(self.network.parameters())
+        parameters = self._parameters
 
         def learn(rows: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
             observations, actions, old_log_probabilities, advantages, returns = (

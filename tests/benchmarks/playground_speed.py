@@ -14,6 +14,7 @@ traffic (with four sessions), reruns (what 50 runs of the cell leave), memory.
 from __future__ import annotations
 
 import argparse
+import ast
 import itertools
 import json
 import os
@@ -113,10 +114,11 @@ class Bench:
 
     def ask(self, code: str) -> Any:
         """Run code in the kernel, beside the notebook, and give what its last line is."""
-        lines = code.strip().splitlines()
-        code = "\n".join(
-            [*lines[:-1], "__answer = " + lines[-1] if "=" not in lines[-1] else lines[-1]]
-        )
+        *_, last = ast.parse(code).body
+        if isinstance(last, ast.Expr):
+            lines = code.splitlines()
+            lines[last.lineno - 1] = f"__answer = {lines[last.lineno - 1]}"
+            code = "\n".join(lines)
         result = self.page.evaluate(
             """async (code) => {
               const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
@@ -367,13 +369,16 @@ PARTS: dict[str, Callable[[Bench, argparse.Namespace], None]] = {
 def main() -> None:
     """Measure the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=list(PARTS)[:-1])
+    every = list(PARTS)[:-1]  # `memory` takes long, and has to be asked for
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}")
     parser.add_argument("--clicks", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60, help="of frames")
     parser.add_argument("--rounds", type=int, default=5, help="of share")
     parser.add_argument("--block", type=float, default=6, help="seconds of each round")
     parser.add_argument("--minutes", type=float, default=10, help="of memory")
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     print(describe_machine())
     print("| what | figure |\n|---|---|", flush=True)
     with (
@@ -382,7 +387,7 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        for name in options.parts:
+        for name in options.parts or every:
             context = browser.new_context(viewport={"width": 1280, "height": 800})
             bench = Bench(lab, context.new_page())
             try:
