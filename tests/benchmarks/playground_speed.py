@@ -116,9 +116,8 @@ class Bench:
         """Run code in the kernel, beside the notebook, and give what its last line is."""
         *_, last = ast.parse(code).body
         if isinstance(last, ast.Expr):
-            lines = code.splitlines()
-            lines[last.lineno - 1] = f"__answer = {lines[last.lineno - 1]}"
-            code = "\n".join(lines)
+            before, answer, _ = code.rpartition(ast.get_source_segment(code, last) or "")
+            code = f"{before}__answer = {answer}"
         result = self.page.evaluate(
             """async (code) => {
               const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
@@ -286,13 +285,15 @@ def _pin(kernel: int, kernels: list[int], others: list[int]) -> None:
 
 
 def traffic(bench: Bench, options: argparse.Namespace) -> None:
-    bench.open_playground()
-    have = bench.ask("len([s for s in rlplay.sessions() if s.state == 'running'])")
     bench.ask(
         "__more = [rlplay.TrainingSession(rlplay.get_default_config().replace(seed=i)) "
-        f"for i in range(4 - {have})]\n"
+        "for i in range(4)]\n"
         "[s.start(max_speed=True) for s in __more] and None"
     )
+    bench.open_playground("panel = rlplay_widgets.Playground.attach()\npanel")
+    chips = bench.page.locator(".rlplay-sessions button").count()
+    if chips != 4:
+        raise RuntimeError(f"{chips} of 4 sessions are shown")
     bench.page.wait_for_timeout(5_000)
     bench.received.clear()
     began = time.monotonic()
