@@ -9,10 +9,15 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import nbformat
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.paths import jupyter_config_path
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from nbformat.sign import NotebookNotary
 
 from rlplay.agents import AGENT_REGISTRY
@@ -721,6 +726,8 @@ def launched(monkeypatch):
         return 0
 
     monkeypatch.setattr(lab, "_become", instead)
+    for name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"):
+        monkeypatch.setenv(name, "")  # put back afterwards
     return commands
 
 
@@ -763,6 +770,24 @@ def test_lab_has_jupyter_start_its_kernel(launched, monkeypatch, package):
     assert os.environ["JUPYTER_PATH"].split(os.pathsep)[1:] == [str(package)]
     spec = KernelSpecManager().get_kernel_spec("python3")
     assert Path(spec.resource_dir, spec.argv[2].partition("/")[2]).resolve().name == "kernel.py"
+
+
+def test_lab_has_jupyter_send_without_delay(launched, monkeypatch, package):
+    monkeypatch.setattr(lab, "_shipped_notebooks", lambda: (package, True))
+    assert main(["lab"]) == 0
+    (folder,) = os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert folder in jupyter_config_path()
+    server = ServerApp(log_level="CRITICAL")
+    server.load_config_file()
+    connection = server.kernel_websocket_connection_class
+    assert connection.__name__ == "PromptConnection"
+    delays = []
+    handler = Mock(spec=KernelWebsocketHandler, set_nodelay=lambda no: delays.append(not no))
+    monkeypatch.setattr(ZMQChannelsWebsocketConnection, "connect", lambda self: "connected")
+    opened = connection.__new__(connection)  # without a kernel
+    opened.websocket_handler = handler
+    assert opened.connect() == "connected"
+    assert delays == [False]
 
 
 def test_lab_without_jupyterlab(capsys, monkeypatch):

@@ -19,7 +19,7 @@ from rlplay.cli.words import Commands, add_command
 from rlplay.errors import ConfigError, StorageError
 from rlplay.storage import get_storage_manager
 
-__all__ = ["add_commands", "copy_notebooks", "jupyter_path", "trust_notebooks"]
+__all__ = ["add_commands", "copy_notebooks", "jupyter_settings", "trust_notebooks"]
 
 _FIRST_NOTEBOOK: Final = "00_quickstart.ipynb"
 _COPIES: Final = ".rlplay-notebooks.json"
@@ -50,7 +50,7 @@ def _lab(arguments: argparse.Namespace) -> int:
         for line in copy_notebooks(source, folder):
             print(line)
     trust_notebooks(folder)
-    os.environ["JUPYTER_PATH"] = jupyter_path()
+    os.environ |= jupyter_settings()
     # Notebooks and command line share the runs of the folder that this was typed in.
     models = os.environ.setdefault("RLPLAY_MODELS", str(get_storage_manager().base_dir))
     print(f"Notebooks: {folder}\nRuns are saved in: {models}", flush=True)
@@ -146,12 +146,15 @@ def trust_notebooks(folder: Path) -> list[str]:
     return trusted
 
 
-def jupyter_path() -> str:
-    """Give the JUPYTER_PATH with which Jupyter starts the kernel of `rlplay_widgets.kernel`."""
+def jupyter_settings() -> dict[str, str]:
+    """Give the environment variables by which Jupyter finds our kernel, and how it is to send."""
     widgets = importlib.util.find_spec("rlplay_widgets")
     assert widgets is not None, "it is of the same distribution"
-    paths = [str(Path(str(widgets.origin)).with_name("jupyter")), os.environ.get("JUPYTER_PATH")]
-    return os.pathsep.join(filter(None, paths))
+    ours = str(Path(str(widgets.origin)).with_name("jupyter"))
+    return {
+        name: os.pathsep.join(filter(None, [ours, os.environ.get(name)]))
+        for name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH")
+    }
 
 
 def _digest(path: Path) -> str:

@@ -63,6 +63,9 @@ DEFAULT_MOVES_PER_SECOND = 10.0
 CHECKPOINT_EVERY = 30.0
 _HELD_UP = 0.05  # seconds; a checkpoint that holds training up for longer says so
 _PUBLISH_EVERY = 1 / 30  # seconds
+#: Seconds between a pause and its checkpoint: writing takes a core, and a person wants to see first
+#: that the click has worked.
+_SCREEN_FIRST = 0.15
 _PROGRESS_EVERY = 0.5  # seconds, at full speed
 _SPEED_WINDOW = 2.0  # seconds over which steps/s are measured
 _RECENT = 100  # episodes of the running mean
@@ -727,6 +730,7 @@ class _Trainer:
         self._since: float | None = None  # when the present stretch began
         self._pace: collections.deque[tuple[float, int, int]] = collections.deque()
         self._saved_at: float | None = None
+        self._save_due: float | None = None  # when the checkpoint of a pause is
         self._message = ""
         self._published = 0.0
         self._unseen = True  # something happened since it was published
@@ -1005,7 +1009,7 @@ class _Trainer:
                     self._moves_left -= 1
                     return True
                 self._show()
-                self._await_command(None)
+                self._await_command(self._save_of_pause())
                 continue
             wait = self._next_move - time.monotonic() if self._moves_per_second else 0.0
             if wait <= 0:
@@ -1013,6 +1017,24 @@ class _Trainer:
             if wait > _PUBLISH_EVERY:
                 self._show()
             self._await_command(wait if left is None else min(wait, left))
+
+    def _save_of_pause(self) -> float | None:
+        """Have the checkpoint of a pause written when it is due, and say what became of it.
+
+        Returns:
+            Seconds until there is more to do; None when there is not.
+        """
+        if self._save_due is not None:
+            wait = self._save_due - time.monotonic()
+            if wait > 0:
+                return wait
+            self._save_due = None
+            self._save()
+        if self._saver.is_busy:
+            return _PUBLISH_EVERY
+        if self._hear_saver():
+            self._publish(time.monotonic(), board=True)
+        return None
 
     def _await_command(self, seconds: float | None) -> None:
         """Wait for a command and obey it; meanwhile, give weights to whoever asks.
@@ -1031,13 +1053,10 @@ class _Trainer:
     # Commands, between two items -----------------------------------------------------------------
 
     def pause(self) -> None:
-        """Stand still, and save."""
+        """Stand still, and save a moment later."""
         self._end_stretch()
         self._set_state(SessionState.PAUSED)
-        self._save()
-        self._saver.wait()
-        self._hear_saver()
-        self._publish(time.monotonic(), board=True)
+        self._save_due = time.monotonic() + _SCREEN_FIRST
 
     def _stand_still(self, problem: str) -> None:
         """Pause by ourselves, until a person has mended what is wrong."""
@@ -1055,6 +1074,9 @@ class _Trainer:
 
     def resume(self) -> None:
         """Go on."""
+        if self._save_due is not None:
+            self._save_due = None
+            self._save()
         self._mended()
         self._moves_left = 0
         self._begin_stretch()
@@ -1313,9 +1335,10 @@ class _Trainer:
         self._saver.save_snapshot(self._loop.agent, self._loop.total_steps)
         self._snapshots = [step for step in self._snapshots if step > self._loop.total_steps]
 
-    def _hear_saver(self) -> None:
-        """Learn what became of the last checkpoints."""
-        for outcome in self._saver.outcomes():
+    def _hear_saver(self) -> bool:
+        """Learn what became of the last checkpoints, and whether there was something to learn."""
+        outcomes = self._saver.outcomes()
+        for outcome in outcomes:
             if outcome.is_checkpoint:
                 self._recorder.release_replays(landed=outcome.error is None)
             if outcome.error is not None:
@@ -1334,6 +1357,7 @@ class _Trainer:
                         f"{outcome.size / 1e6:.0f} MB. {self._notes}"
                     ).strip()
                 )
+        return bool(outcomes)
 
     def _save_at_end(self) -> None:
         """Save all that a person needs to go on, and wait until it is on the disk.

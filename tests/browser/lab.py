@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlplay.cli.lab import jupyter_path
+from rlplay.cli.lab import jupyter_settings
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -84,7 +84,7 @@ def start_lab(base: Path) -> Iterator[Lab]:
         "--LabApp.news_url=",
         "--LabApp.extension_manager=readonly",
     ]
-    environment = {**os.environ, **places, "JUPYTER_PATH": jupyter_path(), "RLPLAY_CI": "1"}
+    environment = {**os.environ, **places, **jupyter_settings(), "RLPLAY_CI": "1"}
     log = (base / "lab.log").open("wb")
     server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
     url = f"http://127.0.0.1:{port}"

@@ -277,6 +277,21 @@ def test_a_changed_reward_pays_differently(make_session):
     assert newest["return"] == pytest.approx(-7.0 * newest["length"], abs=0.01)
 
 
+def test_a_pause_ends_with_a_checkpoint_also_when_it_ends_at_once(make_session):
+    session = make_session(total_steps=LONG)
+    session.start(max_speed=True)
+    checkpoints = session.storage.checkpoints("snake", session.run_id)
+    for at_once in (True, False, True):
+        session.pause()
+        until(lambda: session.state == "paused")
+        step = session.snapshot().total_steps
+        if at_once:
+            session.resume()
+        until(lambda step=step: [entry.step for entry in checkpoints.entries()][:1] == [step])
+        if not at_once:
+            session.resume()
+
+
 def test_wrong_live_changes_are_refused_at_once_and_training_goes_on(make_session):
     session = make_session(total_steps=LONG)
     session.start(max_speed=True)

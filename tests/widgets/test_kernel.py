@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jupyter_client.manager import KernelManager
 
-from rlplay.cli.lab import jupyter_path
+from rlplay.cli.lab import jupyter_settings
 from rlplay_widgets.kernel import mend_kernel
 
 LOOK = """
@@ -27,7 +27,7 @@ repr({
 @pytest.fixture(params=["ours", "ipykernel"])
 def kernel(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Any]]:
     if request.param == "ours":
-        monkeypatch.setenv("JUPYTER_PATH", jupyter_path())
+        monkeypatch.setenv("JUPYTER_PATH", jupyter_settings()["JUPYTER_PATH"])
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel()
     client = manager.client()
