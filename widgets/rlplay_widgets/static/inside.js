@@ -272,12 +272,13 @@ function render({ model, el }) {
     const about = model.get("about");
     for (const [name, button] of buttons) button.setAttribute("aria-pressed", String(on.has(name)));
     for (const [name, entry] of signs) entry.hidden = !on.has(name);
-    legend.hidden = !on.has("sees") && !on.has("mattered");
+    const looksAtInputs = on.has("sees") || on.has("mattered");
+    legend.hidden = !looksAtInputs;
     off.disabled = on.size === 0;
     thinks.box.hidden = !on.has("thinks") || !about.actions.length;
     value.box.hidden = !on.has("value") || !points.length;
     network.box.hidden = !on.has("network") || !about.layers.length;
-    inputs.box.hidden = !about.inputs.length;
+    inputs.box.hidden = !looksAtInputs || !about.inputs.length;
     table.classList.toggle("rlplay-inside-weighed", on.has("mattered"));
     left.hidden = thinks.box.hidden && value.box.hidden;
     const sentences = model.get("missing");
