@@ -118,8 +118,10 @@ def evaluate(
     """
     if isinstance(run_or_agent, str):
         agent = load_agent(run_or_agent, storage=storage)
-    else:
+    elif isinstance(run_or_agent, Agent):
         agent = _copy(run_or_agent)
+    else:
+        raise ConfigError(f"{run_or_agent!r} cannot play. Give a run's id, or an agent.")
     config = agent.config
     if seeds is None:
         if episodes < 1:

@@ -167,7 +167,8 @@ def test_an_option_named_like_a_flag_of_every_run_keeps_its_full_name(asked, mon
     class Options(PPO.Hyperparameters):
         seed: int = Field(3, ge=0, description="a second seed")
 
-    monkeypatch.setitem(AGENT_REGISTRY, "twin", None)
+    monkeypatch.setitem(AGENT_REGISTRY, "twin", None)  # taken out again afterwards
+    del AGENT_REGISTRY["twin"]
     register_agent("twin")(type("Twin", (PPO,), {"Hyperparameters": Options}))
     config = asked("--algo", "twin", "--seed", "1", "--hyperparams.seed", "2")
     assert (config.seed, config.hyperparams["seed"]) == (1, 2)
@@ -579,6 +580,30 @@ class Coin(BaseEnvironment):
     def render_state(self):
         return {"side": self.side}
 """
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "x = 1\nraise ValueError('boo')\n",
+            ["ValueError: boo (", "broken_game.py, line 2). Mend it there."],
+        ),
+        ("def f(:\n", ["SyntaxError: ", "(broken_game.py, line 1)"]),
+    ],
+)
+def test_import_of_code_that_fails_shows_its_lines(capsys, monkeypatch, tmp_path, source, words):
+    (tmp_path / "broken_game.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    said = fails(capsys, "train", "--import", "broken_game.py")
+    assert "'broken_game' cannot be imported: " in said
+    assert all(word in said for word in words)
+
+
+def test_a_config_nested_without_end(capsys, tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert "nested too deep" in fails(capsys, "train", "--config", str(tmp_path / "deep.json"))
 
 
 def test_import_makes_your_own_environment_known(asked, tmp_path, monkeypatch):

@@ -117,7 +117,7 @@ SeedFan(plain, window, count=1)
 SeedFan(plain.part(10, 20, "plain again"), plain.part(0, 10), count=3)
 
 # %% [markdown]
-# **Compare.** With three seeds, and even with five, the same learner "looks better" than itself! The bootstrap can only draw again what is there, and a few values know nothing of the runs that were not made: with few seeds its interval is **too narrow**. Take ten seeds or more before you believe it.
+# **Compare.** With three seeds the same learner "looks better" than itself, and with five it is a matter of how the interval was drawn! The bootstrap can only draw again what is there, and a few values know nothing of the runs that were not made: with few seeds its interval is **too narrow**. Take ten seeds or more before you believe it.
 #
 # Let us count. We shuffle the 20 runs, call the first five "A" and the next five "B", and look how far their means lie apart. A thousand times.
 

@@ -13,7 +13,8 @@ from rlplay.agents.base import Agent, Hyperparameters, unknown_name
 from rlplay.agents.networks import build_network, count_parameters, register_activation
 from rlplay.config import RunConfig, get_default_config
 from rlplay.envs import get_env_spec
-from rlplay.errors import ContractError, UnknownAlgorithm
+from rlplay.envs.base import is_built_in
+from rlplay.errors import ConfigError, ContractError, UnknownAlgorithm
 
 __all__ = [
     "AGENT_REGISTRY",
@@ -80,11 +81,20 @@ def register_agent(
 
     Raises:
         ContractError: When the class is not an `Agent`.
+        ConfigError: For a name of one of rlplay's own algorithms.
     """
+    if inspect.isclass(name):
+        raise ContractError(
+            f'@register_agent needs a name: write @register_agent("{name.__name__.lower()}") above '
+            f"class {name.__name__}."
+        )
 
     def register(agent: Any) -> type[Agent]:
         if not (inspect.isclass(agent) and issubclass(agent, Agent)):
             raise ContractError(f"{agent!r} is not a subclass of rlplay.Agent.")
+        built_in = name in AGENT_REGISTRY and is_built_in(AGENT_REGISTRY[name].agent)
+        if built_in and not is_built_in(agent):
+            raise ConfigError(f"{name!r} is an algorithm of rlplay's own. Take another name.")
         description = (agent.__doc__ or "").strip().partition("\n")[0]
         AGENT_REGISTRY[name] = AgentSpec(name, agent, title or name, description, presets or {})
         return agent

@@ -248,6 +248,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise StorageError(f"Cannot read {path}: {error.strerror}.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path} is not JSON: {error}.") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deep for a config.") from None
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path} must hold a JSON object of options, as a run's config.json does, not a "

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -50,8 +51,20 @@ def import_modules(modules: Sequence[str]) -> None:
                 raise
             raise ConfigError(
                 f"No module {name!r} to import. Looked in {os.getcwd()} and among the installed "
-                "packages. Give its name as in a Python import."
+                "packages. Give its name as in a Python import, or its file in this folder."
             ) from None
+        except Exception as error:  # of a person's own code
+            stack = traceback.extract_tb(error.__traceback__)
+            own = [
+                frame
+                for frame in stack
+                if "importlib" not in frame.filename and frame.filename != __file__
+            ]
+            where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+            raise ConfigError(
+                f"{name!r} cannot be imported: {type(error).__name__}: {error}{where}. "
+                "Mend it there."
+            ) from error
 
 
 def positive(text: str) -> float:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from rlplay.config import validated
 from rlplay.envs.bandit import BanditEnv
-from rlplay.envs.base import BaseEnvironment, VectorEnvironment
+from rlplay.envs.base import BaseEnvironment, VectorEnvironment, is_built_in
 from rlplay.envs.gridworld import GridworldEnv
 from rlplay.envs.gymnasium_env import PREFIX, gymnasium_class
 from rlplay.envs.own import (
@@ -244,9 +244,14 @@ def register_env(
         The class, or the decorator.
 
     Raises:
-        ConfigError: For a name without a letter or digit.
+        ConfigError: For a name without a letter or digit, or one of rlplay's own.
         ContractError: For something that is no `BaseEnvironment`.
     """
+    if inspect.isclass(name):
+        raise ContractError(
+            f'@register_env needs a name: write @register_env("{name.__name__.lower()}") above '
+            f"class {name.__name__}."
+        )
     if not re.search(r"[A-Za-z0-9]", str(name)):
         raise ConfigError(
             f"An environment cannot be named {name!r}. Allowed: text with a letter or digit."
@@ -257,6 +262,9 @@ def register_env(
             raise ContractError(
                 f"{cls!r} is no subclass of rlplay.envs.BaseEnvironment. Derive the class from it."
             )
+        built_in = name in ENV_REGISTRY and is_built_in(ENV_REGISTRY[name].env)
+        if (built_in or str(name).startswith(PREFIX)) and not is_built_in(cls):
+            raise ConfigError(f"{name!r} is an environment of rlplay's own. Take another name.")
         paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
         spec = EnvSpec(
             name=name,

@@ -16,7 +16,12 @@ from rlplay.config import validated
 from rlplay.envs.rewards import EventRewards, reward_variables
 from rlplay.errors import ConfigError, ContractError
 
-__all__ = ["BaseEnvironment", "NoOptions", "VectorEnvironment"]
+__all__ = ["BaseEnvironment", "NoOptions", "VectorEnvironment", "is_built_in"]
+
+
+def is_built_in(cls: type[Any]) -> bool:
+    """Say whether rlplay itself brings a class, and not a person."""
+    return cls.__module__.partition(".")[0] == "rlplay"
 
 
 class NoOptions(BaseModel):

@@ -512,8 +512,8 @@ def _check_reward(check: Checker, spec: RewardSpec, env_name: str, num_steps: in
 
     def watched(t: Transition) -> Any:
         paid = spec.function(t)
-        # The environment writes later steps into its arrays.
-        seen.append((_some(t, np.arange(_NUM_BOARDS)), paid))
+        # The environment writes later steps into its arrays, and `paid` may be one of them.
+        seen.append((_some(t, np.arange(_NUM_BOARDS)), np.array(paid)))
         return paid
 
     _play_with(check, REWARD_REGISTRY, spec, watched, env_name, num_steps)

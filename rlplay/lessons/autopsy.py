@@ -166,24 +166,45 @@ def _board(replay: Replay) -> tuple[str, dict[str, Any]]:
     return replay.env_name, {name: getattr(options, name) for name in spec.board_options()}
 
 
+def _starved_at_a_wall() -> Replay:
+    """A short game whose snake looks at a wall when it starves."""
+    config = get_default_config("ppo", "snake").replace(
+        env_config={"grid_size": 6, "starvation_limit": 10}
+    )
+    return Replay.record(config, 7, [2, 1, 2, 2, 1, 2, 2, 0, 0, 0])
+
+
 @exercise("how_it_ended", parts=4)
 def _how_it_ended(answer: Callable[[dict[str, Any], int], str]) -> Iterator[None]:
-    for name in ("wall", "patient", "starved", "won"):
-        replay = load_case(name)
-        limit = replay.env_config["starvation_limit"] or replay.env_config["grid_size"] ** 2
-        last = {
-            key: value
-            for key, value in replay.frames()[-1].items()
-            if key not in ("death_reason", "won", "game_over")
-        }
-        got = call(answer, last, limit)
-        if isinstance(got, str):
-            need(
-                got in ("wall", "self", "starvation", "won"),
-                f"{got!r} is no ending here: write 'wall', 'self', 'starvation' or 'won'.",
-            )
-        expect(got, replay.ending, what=f"The ending of an episode of {replay.length} steps")
+    cases = {name: [load_case(name)] for name in ("wall", "patient", "starved", "won")}
+    cases["starved"].append(_starved_at_a_wall())
+    for name, replays in cases.items():
+        for replay in replays:
+            _check_ending(answer, replay, wall=name == "starved" and replay is not replays[0])
         yield
+
+
+def _check_ending(
+    answer: Callable[[dict[str, Any], int], str], replay: Replay, *, wall: bool
+) -> None:
+    """Check what an answer says of the last state of a game."""
+    limit = replay.env_config["starvation_limit"] or replay.env_config["grid_size"] ** 2
+    last = {
+        key: value
+        for key, value in replay.frames()[-1].items()
+        if key not in ("death_reason", "won", "game_over")
+    }
+    got = call(answer, last, limit)
+    if isinstance(got, str):
+        need(
+            got in ("wall", "self", "starvation", "won"),
+            f"{got!r} is no ending here: write 'wall', 'self', 'starvation' or 'won'.",
+        )
+    need(
+        not (wall and got == "wall"),
+        "This snake looks at a wall, and it starved: ask for its hunger before the wall.",
+    )
+    expect(got, replay.ending, what=f"The ending of an episode of {replay.length} steps")
 
 
 @exercise("last_way_out", parts=3)

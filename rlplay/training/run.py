@@ -52,9 +52,14 @@ def train(
         session = what
         if seconds is not None:
             session.seconds = seconds
-    else:
+    elif isinstance(what, RunConfig):
         config = what if steps is None else what.replace(total_steps=steps)
         session = TrainingSession(config, storage, seconds=seconds)
+    else:
+        raise ConfigError(
+            f"{what!r} cannot be trained. Give a RunConfig, such as that of "
+            'rlplay.get_default_config("ppo"), or a TrainingSession.'
+        )
     session.start(max_speed=True)
     total = session.config.total_steps
     with tqdm(total=total, unit="step", unit_scale=True, disable=not progress) as bar:

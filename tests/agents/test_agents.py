@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from rlplay.agents import create_agent, get_agent_spec, get_default_config, register_agent
+from rlplay.agents import (
+    AGENT_REGISTRY,
+    create_agent,
+    get_agent_spec,
+    get_default_config,
+    register_agent,
+)
 from rlplay.agents.dqn import DQN
 from rlplay.agents.ppo import PPO, RATIO_BINS, RATIOS_TO
 from rlplay.config import RunConfig
@@ -261,6 +267,18 @@ def test_observations_that_are_no_vector_are_refused(small_network):
 def test_only_an_agent_can_be_registered(thing):
     with pytest.raises(ContractError, match=r"no.* a subclass of rlplay\.Agent"):
         register_agent("thing")(thing)
+
+
+def test_what_rlplay_brings_is_not_replaced():
+    class Mine(PPO):
+        pass
+
+    before = dict(AGENT_REGISTRY)
+    with pytest.raises(ConfigError, match="is an algorithm of rlplay's own"):
+        register_agent("ppo")(Mine)
+    with pytest.raises(ContractError, match=r'write @register_agent\("mine"\) above class Mine'):
+        register_agent(Mine)
+    assert before == AGENT_REGISTRY
 
 
 # PPO alone ---------------------------------------------------------------------------------------

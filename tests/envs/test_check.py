@@ -291,6 +291,12 @@ def test_a_mistake_in_a_reward_is_named(function, words):
     assert len(report.problems) == 1
 
 
+@pytest.mark.parametrize("function", [lambda t: t.rewards, lambda t: t.terminated])
+def test_a_reward_may_be_what_came_in(function):
+    rlplay.register_reward("mine", function)
+    assert rlplay.check_reward(function, num_steps=60)
+
+
 def test_good_functions_print_one_line():
     @rlplay.register_observation("near", size=1, low=0)
     def near(facts):

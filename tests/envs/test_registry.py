@@ -170,6 +170,19 @@ def test_only_environments_can_be_registered(registry):
     assert "thing" not in registry
 
 
+@pytest.mark.parametrize("name", ["snake", "gridworld", "gymnasium:CartPole-v1"])
+def test_what_rlplay_brings_is_not_replaced(registry, name):
+    before = dict(registry)
+    with pytest.raises(ConfigError, match="is an environment of rlplay's own"):
+        register_env(name, Coin)
+    assert registry == before
+
+
+def test_the_decorator_needs_brackets(registry):
+    with pytest.raises(ContractError, match=r'write @register_env\("coin"\) above class Coin'):
+        register_env(Coin)
+
+
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(UnknownEnvironment, match=r"'snke'.*Did you mean 'snake'.*Available: "):
         create_env("snke")

@@ -37,6 +37,11 @@ def how_it_ended_by_counting(last, limit):
     return "self"
 
 
+def how_it_ended_wall_first(last, limit):
+    without_hunger = how_it_ended({**last, "hunger": 0}, limit)
+    return without_hunger if without_hunger == "wall" else how_it_ended(last, limit)
+
+
 def always(word):
     def how_it_ended(last, limit):
         return word
@@ -113,6 +118,7 @@ WRONG = {
             lambda last, limit: "wall" if how_it_ended(last, 10_000) == "wall" else "self",
             "should be 'starvation'",
         ),
+        (how_it_ended_wall_first, "ask for its hunger before the wall"),
         ("self", "Give the function itself"),
     ],
     "last_way_out": [

@@ -83,6 +83,12 @@ def test_an_endless_episode_is_given_up(session):
 def test_bad_arguments(session):
     with pytest.raises(ConfigError, match="episodes = 0"):
         rlplay.evaluate(session.run_id, episodes=0, storage=session.storage)
+    for thing in (None, 5):
+        with pytest.raises(ConfigError, match=r"cannot play. Give a run's id, or an agent"):
+            rlplay.evaluate(thing)
+    for thing in ("ppo", None, {"algo": "ppo"}):
+        with pytest.raises(ConfigError, match=r"cannot be trained. Give a RunConfig"):
+            rlplay.train(thing, steps=300)
     with pytest.raises(ConfigError, match="seeds"):
         rlplay.evaluate(session.run_id, [-1], storage=session.storage)
     with pytest.raises(RunNotFound):
