@@ -371,7 +371,7 @@ def main() -> None:
     """Measure the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     every = list(PARTS)[:-1]  # `memory` takes long, and has to be asked for
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--clicks", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60, help="of frames")
     parser.add_argument("--rounds", type=int, default=5, help="of share")
