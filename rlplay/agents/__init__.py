@@ -13,7 +13,7 @@ from rlplay.agents.base import Agent, Hyperparameters, unknown_name
 from rlplay.agents.networks import build_network, count_parameters, register_activation
 from rlplay.config import RunConfig, get_default_config
 from rlplay.envs import get_env_spec
-from rlplay.envs.base import is_built_in
+from rlplay.envs.base import is_built_in, need_name
 from rlplay.errors import ConfigError, ContractError, UnknownAlgorithm
 
 __all__ = [
@@ -83,11 +83,7 @@ def register_agent(
         ContractError: When the class is not an `Agent`.
         ConfigError: For a name of one of rlplay's own algorithms.
     """
-    if inspect.isclass(name):
-        raise ContractError(
-            f'@register_agent needs a name: write @register_agent("{name.__name__.lower()}") above '
-            f"class {name.__name__}."
-        )
+    need_name("register_agent", name)
 
     def register(agent: Any) -> type[Agent]:
         if not (inspect.isclass(agent) and issubclass(agent, Agent)):

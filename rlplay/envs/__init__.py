@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from rlplay.config import validated
 from rlplay.envs.bandit import BanditEnv
-from rlplay.envs.base import BaseEnvironment, VectorEnvironment, is_built_in
+from rlplay.envs.base import BaseEnvironment, VectorEnvironment, is_built_in, need_name
 from rlplay.envs.gridworld import GridworldEnv
 from rlplay.envs.gymnasium_env import PREFIX, gymnasium_class
 from rlplay.envs.own import (
@@ -247,11 +247,7 @@ def register_env(
         ConfigError: For a name without a letter or digit, or one of rlplay's own.
         ContractError: For something that is no `BaseEnvironment`.
     """
-    if inspect.isclass(name):
-        raise ContractError(
-            f'@register_env needs a name: write @register_env("{name.__name__.lower()}") above '
-            f"class {name.__name__}."
-        )
+    need_name("register_env", name)
     if not re.search(r"[A-Za-z0-9]", str(name)):
         raise ConfigError(
             f"An environment cannot be named {name!r}. Allowed: text with a letter or digit."

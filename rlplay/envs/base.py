@@ -16,12 +16,25 @@ from rlplay.config import validated
 from rlplay.envs.rewards import EventRewards, reward_variables
 from rlplay.errors import ConfigError, ContractError
 
-__all__ = ["BaseEnvironment", "NoOptions", "VectorEnvironment", "is_built_in"]
+__all__ = ["BaseEnvironment", "NoOptions", "VectorEnvironment", "is_built_in", "need_name"]
 
 
 def is_built_in(cls: type[Any]) -> bool:
     """Say whether rlplay itself brings a class, and not a person."""
     return cls.__module__.partition(".")[0] == "rlplay"
+
+
+def need_name(decorator: str, name: Any) -> None:
+    """Refuse a decorator without brackets, which gets the class in place of a name.
+
+    Raises:
+        ContractError: When the name is a class.
+    """
+    if isinstance(name, type):
+        raise ContractError(
+            f'@{decorator} needs a name: write @{decorator}("{name.__name__.lower()}") above '
+            f"class {name.__name__}."
+        )
 
 
 class NoOptions(BaseModel):
