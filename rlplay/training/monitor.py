@@ -73,6 +73,8 @@ class Snapshot:
         env_name: The environment's name.
         state: new, running, paused, stopping, finished or failed.
         message: What a person should know now, one sentence or nothing.
+        problem: Why training stands still by itself, such as a reward formula without a value;
+            nothing while it does not.
         total_steps: Environment steps so far.
         target_steps: Environment steps of the whole run.
         episode: Episodes ended so far.
@@ -106,6 +108,7 @@ class Snapshot:
     env_name: str = ""
     state: str = "new"
     message: str = ""
+    problem: str = ""
     total_steps: int = 0
     target_steps: int = 0
     episode: int = 0

@@ -7,7 +7,7 @@ from contextlib import suppress
 from tqdm.auto import tqdm
 
 from rlplay.config import RunConfig
-from rlplay.errors import ConfigError, SessionError
+from rlplay.errors import ConfigError, FormulaError, SessionError
 from rlplay.storage import StorageManager
 from rlplay.training.session import TrainingSession
 
@@ -38,6 +38,7 @@ def train(
 
     Raises:
         ConfigError: For a budget that is not above zero, or steps for a session, which has them.
+        FormulaError: When a reward had no value at some step; the run is stopped there and saved.
         KeyboardInterrupt: After Ctrl-C; the run is stopped and saved by then.
         Exception: What training failed with.
     """
@@ -66,6 +67,7 @@ def train(
         try:
             while not session.has_ended(timeout=0.1):
                 _show(session, bar)
+                _refuse_problem(session)
         except KeyboardInterrupt:
             with suppress(SessionError):  # where it came to its end by itself in the meantime
                 session.stop()
@@ -74,6 +76,19 @@ def train(
         _show(session, bar)
     session.wait()
     return session
+
+
+def _refuse_problem(session: TrainingSession) -> None:
+    """End a run that waits for a person to mend its reward: here is nobody who could."""
+    problem = session.snapshot().problem
+    if problem:
+        with suppress(SessionError):  # where it came to its end by itself in the meantime
+            session.stop()
+        session.wait()
+        raise FormulaError(
+            f"{problem} Run {session.run_id!r} was stopped there, and is saved. Train anew with "
+            "another formula; or go on with this run in a Playground, where it can be changed."
+        )
 
 
 def _show(session: TrainingSession, bar: tqdm[None]) -> None:

@@ -621,6 +621,7 @@ def _blank(config: RunConfig, run_id: str, state: SessionState) -> dict[str, Any
         "env_name": config.env_name,
         "state": state.value,
         "message": "",
+        "problem": "",
         "total_steps": 0,
         "target_steps": config.total_steps,
         "episode": 0,
@@ -657,6 +658,7 @@ class _Script(NamedTuple):
 
     changes: tuple[_Change, ...]
     end: int | None  # moves and updates; None where the run ends by itself
+    reached: int  # moves and updates that the run is known to have done
 
     @classmethod
     def read(cls, events: list[dict[str, Any]], checkpoints: list[Entry]) -> _Script:
@@ -666,7 +668,9 @@ class _Script(NamedTuple):
             if _is_change(event):
                 part, _, name = event["field"].partition(".")
                 changes.append(_Change(int(event["item"]), part, name, event["old"], event["new"]))
-        return cls(tuple(changes), checkpoints[0].items if checkpoints else None)
+        end = checkpoints[0].items if checkpoints else None
+        reached = max([end or 0, *(int(event.get("item", 0)) for event in events)])
+        return cls(tuple(changes), end, reached)
 
 
 def _is_change(event: dict[str, Any]) -> bool:
@@ -699,6 +703,7 @@ class _Trainer:
         script = session._script
         self._changes = collections.deque(script.changes if script else ())
         self._end = script.end if script else None
+        self._reached = script.reached if script else 0  # until there, a person went on
         self._seconds = session.seconds
         self._trained_before = 0.0  # seconds that the run had trained when this began
         self._moves_left = 0  # moves to do while paused
@@ -1060,6 +1065,8 @@ class _Trainer:
 
     def _stand_still(self, problem: str) -> None:
         """Pause by ourselves, until a person has mended what is wrong."""
+        if self._loop.items <= self._reached:
+            return  # the run that is done again stood here too; what mended it is done again
         self._problem = self._message = problem
         self._moves_left = 0
         with self._session._lock:
@@ -1099,7 +1106,11 @@ class _Trainer:
         self._record("speed", {"moves_per_second": old}, {"moves_per_second": new})
 
     def change(self, part: str, old: dict[str, Any], new: dict[str, Any]) -> None:
-        """Change options of the agent or the rewards."""
+        """Change options of the agent or the rewards, as a person wants it."""
+        self._reached = 0  # from here on it is another run than the one that is done again
+        self._apply(part, old, new)
+
+    def _apply(self, part: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         if part == "hyperparams":
             self._loop.agent.update_hyperparams(**new)
         else:
@@ -1117,7 +1128,7 @@ class _Trainer:
                 self._recorder.merge = change.new is None
                 self._record("speed", {change.name: change.old}, {change.name: change.new})
             else:
-                self.change(change.part, {change.name: change.old}, {change.name: change.new})
+                self._apply(change.part, {change.name: change.old}, {change.name: change.new})
 
     def _record(self, part: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         for name, value in new.items():
@@ -1183,6 +1194,7 @@ class _Trainer:
             "state": self._state.value,
             "elapsed": self._elapsed(now),
             "message": self._message,
+            "problem": self._problem,
             "saved_at": self._saved_at,
         }
         if hasattr(self, "_recorder") and self._recorder.problem and not self._message:

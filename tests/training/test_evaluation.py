@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import rlplay
-from rlplay.errors import ConfigError, RunNotFound
+from rlplay.errors import ConfigError, FormulaError, RunNotFound
 
 
 @pytest.fixture
@@ -93,6 +93,19 @@ def test_bad_arguments(session):
         rlplay.evaluate(session.run_id, [-1], storage=session.storage)
     with pytest.raises(RunNotFound):
         rlplay.evaluate("no-such-run", storage=session.storage)
+
+
+def test_train_ends_a_run_whose_reward_has_no_value(storage, make_config):
+    config = make_config(total_steps=10**9, reward_config={"step": "1 / (hunger - 3)"})
+    with pytest.raises(FormulaError, match=r"hunger = 3.* was stopped there, and is saved"):
+        rlplay.train(config, progress=False, storage=storage)
+    (run,) = storage.list_runs()
+    assert run["resumable"]
+    assert storage.weights_exist("snake", run["run_id"])
+    with pytest.raises(FormulaError, match="hunger = 3"):
+        rlplay.train(
+            rlplay.TrainingSession.resume_run("snake", run["run_id"], storage), progress=False
+        )
 
 
 def test_train_is_one_call(storage, make_config):

@@ -18,6 +18,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from resuming import as_bytes, files_of, stop_at, train_on, without_times
+from waiting import until
 
 import rlplay
 from rlplay.envs import ENV_REGISTRY, BaseEnvironment, SnakeEnv, register_env
@@ -462,6 +463,33 @@ def test_a_run_is_reproduced_with_all_that_was_changed(make_session, storage, mo
     assert one["weights"] == other["weights"]
     assert one["replays"].keys() == other["replays"].keys()
     assert len({line["steps"] for line in one["lines"]}) > 10
+
+
+def test_a_run_that_a_formula_paused_is_reproduced_to_its_end(make_session, storage):
+    session = make_session("ppo", total_steps=4_000, reward_config={"step": "1 / (hunger - 3)"})
+    session.start(max_speed=True)
+    until(lambda: session.snapshot().problem)
+    assert session.state == "paused"
+    session.step()  # a move that has no value either
+    until(lambda: session.snapshot().total_steps == 4 * 8)
+    session.update_rewards(step=-0.01)
+    session.resume()
+    session.wait(60)
+
+    again = TrainingSession.reproduce_run("snake", session.run_id, storage)
+    again.start(max_speed=True)
+    again.wait(60)
+    one, other = (files_of(storage, "snake", run) for run in (session.run_id, again.run_id))
+    assert one["lines"] == other["lines"]
+    assert one["weights"] == other["weights"]
+
+    changed = TrainingSession.reproduce_run("snake", session.run_id, storage)
+    changed.start(max_speed=True)
+    changed.update_rewards(step="1 / 0 if hunger > 2 else 0")
+    until(lambda: changed.snapshot().problem or changed.has_ended())
+    assert "1 / 0" in changed.snapshot().problem  # it is another run now, and stands still
+    changed.stop()
+    changed.wait(60)
 
 
 # Guests -----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from waiting import until
 
 import rlplay
 from rlplay.envs import ENV_REGISTRY, SnakeEnv, register_env
@@ -19,14 +20,6 @@ from rlplay.training.loop import TrainingLoop
 from rlplay.training.session import TrainingSession
 
 LONG = 10**9
-
-
-def until(condition, timeout: float = 20.0) -> None:
-    """Wait for a condition, and fail where it does not come."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.005)
 
 
 def stable_lines(session: TrainingSession) -> list[str]:
