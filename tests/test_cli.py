@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -250,6 +251,9 @@ def test_wrong_input_is_one_clear_line(capsys, words, message):
     [
         (["train", "--seconds", "0"], "0 is not above 0"),
         (["train", "--seconds"], "expected one argument"),
+        (["train", "--resume", "a", "--reproduce", "b"], "not allowed with argument"),
+        (["train", "--fork", "a", "--resume", "b"], "not allowed with argument"),
+        (["replay", "a", "--list", "--verify"], "not allowed with argument"),
         (["train", "--network", "8,wide"], "'wide' is no layer"),
         (["evaluate", "run", "--seeds", "5-1"], "'5-1' is no seed"),
         (["evaluate"], "RUN"),
@@ -270,9 +274,58 @@ def test_a_models_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("RLPLAY_MODELS", str(tmp_path / "file" / "models"))
     assert "file" in fails(capsys, "train", *TINY)
+    monkeypatch.setenv("RLPLAY_MODELS", str(tmp_path / "file"))
+    assert "is a file, where the models folder should be" in fails(capsys, "runs")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--env.blocks", '["mine"]'], "No observation block 'mine'"),
+        (["--reward.function", "mine"], "No reward function 'mine'"),
+        (["--env", "gymnasium:Pendulum-v1"], "Discrete"),
+    ],
+    ids=["block", "reward", "actions"],
+)
+def test_a_start_that_is_refused_leaves_no_run(capsys, models_folder, words, message):
+    assert message in fails(capsys, "train", "--quiet", "--seconds", "1", *words)
+    assert StorageManager(models_folder).list_runs() == []
+
+
+def test_a_reward_without_a_value_ends_a_training_with_a_word(capsys, models_folder):
+    error = fails(capsys, "train", *TINY, "--run-id", "bad", "--reward.step", "1 / (hunger - 3)")
+    assert "hunger = 3" in error
+    assert "'bad' was stopped there, and is saved" in error
+    assert StorageManager(models_folder).weights_exist("snake", "bad")
 
 
 # a run's life
+
+
+def test_a_fork_begins_with_the_weights_and_other_options(trained, capsys, monkeypatch, tmp_path):
+    models = tmp_path / "models"
+    shutil.copytree(trained.folder, models)
+    monkeypatch.setenv("RLPLAY_MODELS", str(models))
+    storage = StorageManager(models)
+    error = fails(capsys, "train", "--resume", trained.run_id)
+    assert f"rlplay train --fork {trained.run_id} --steps 2000" in error
+    words = ["--fork", trained.run_id, "--steps", "3200", "--learning-rate", "0.0002", "--quiet"]
+    assert main(["train", *words, "--run-id", "fork-1"]) == 0
+    capsys.readouterr()
+    fork, parent = (storage.load_record("snake", name) for name in ("fork-1", trained.run_id))
+    assert fork["parent"] == {"run_id": trained.run_id, "step": 2_000}
+    assert fork["name"] == "tiny forked"
+    assert fork["total_steps"] == 3_200
+    assert fork["hyperparams"] == {**parent["hyperparams"], "learning_rate": 0.0002}
+    assert fork["env_config"] == parent["env_config"]
+    runs = {run["run_id"]: run["steps"] for run in storage.list_runs()}
+    assert runs == {"fork-1": 3_200, trained.run_id: 2_000}
+
+    assert "policy.0" in fails(capsys, "train", "--fork", trained.run_id, "--network", "16")
+    for flag, value in (("--algo", "dqn"), ("--preset", "classic"), ("--config", "x.json")):
+        assert f"no {flag}" in fails(capsys, "train", "--fork", trained.run_id, flag, value)
+    assert "Did you mean 'tiny-1'" in fails(capsys, "train", "--fork", "tiny-2")
+    assert len(storage.list_runs()) == 2
 
 
 def test_runs_lists_what_was_trained_and_where(trained, capsys, monkeypatch):
@@ -296,8 +349,6 @@ def test_no_runs_yet(capsys, models_folder):
 
 
 def test_a_broken_run_does_not_hide_the_others(trained, capsys, monkeypatch, tmp_path):
-    import shutil
-
     models = tmp_path / "models"
     shutil.copytree(trained.folder, models)
     shutil.copytree(models / "snake" / trained.run_id, models / "snake" / "broken-1")
@@ -310,8 +361,6 @@ def test_a_broken_run_does_not_hide_the_others(trained, capsys, monkeypatch, tmp
 
 
 def test_runs_says_which_are_in_use_and_which_can_go_on(trained, capsys, monkeypatch, tmp_path):
-    import shutil
-
     models = tmp_path / "models"
     shutil.copytree(trained.folder, models)
     monkeypatch.setenv("RLPLAY_MODELS", str(models))
@@ -334,8 +383,6 @@ def test_runs_says_which_are_in_use_and_which_can_go_on(trained, capsys, monkeyp
 
 
 def test_delete_restore_and_the_trash(trained, capsys, monkeypatch, tmp_path):
-    import shutil
-
     models = tmp_path / "models"
     shutil.copytree(trained.folder, models)
     monkeypatch.setenv("RLPLAY_MODELS", str(models))
@@ -350,9 +397,10 @@ def test_delete_restore_and_the_trash(trained, capsys, monkeypatch, tmp_path):
     assert not run.exists()
     assert f"No run '{trained.run_id}'" in fails(capsys, "delete", trained.run_id)
     assert main(["trash"]) == 0
-    header, row = capsys.readouterr().out.splitlines()
-    assert header.split() == ["RUN", "ENV", "DELETED", "MB"]
+    header, row, hint = capsys.readouterr().out.splitlines()
+    assert header.split() == ["RUN", "ENV", "DELETED", "SIZE"]
     assert row.split()[:2] == [trained.run_id, "snake"]
+    assert hint == "`rlplay restore RUN` brings a run back."
 
     assert f"Did you mean '{trained.run_id}'" in fails(capsys, "restore", "tiny-2")
     assert main(["restore", trained.run_id]) == 0
@@ -369,6 +417,13 @@ def test_delete_restore_and_the_trash(trained, capsys, monkeypatch, tmp_path):
     assert main(["trash", "--empty", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"removed": 0}
     assert "in the trash" in fails(capsys, "restore", trained.run_id)
+
+    piece = StorageManager(models).to_trash("snake", "other", "metrics.jsonl-from-7", content=b"{}")
+    assert main(["trash"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"other +metrics\.jsonl-from-7 +snake .* 2 bytes", out)
+    assert str(models / ".trash") in out
+    assert f"only what was taken out of it: {piece}" in fails(capsys, "restore", "other")
 
 
 def test_evaluate(trained, capsys, monkeypatch):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +18,8 @@ from rlplay.samples import SAMPLES, sample_path
 from rlplay.storage import Replay, StorageManager, get_storage_manager
 
 __all__ = ["add_commands", "text_frame"]
+
+_NAME_WIDTH = 24  # characters
 
 
 def add_commands(commands: Commands) -> None:
@@ -67,7 +68,8 @@ def add_commands(commands: Commands) -> None:
     replaying.add_argument(
         "replay_id", nargs="?", metavar="ID", help="which one; the best one by default"
     )
-    replaying.add_argument("--list", action="store_true", help="list the run's replays instead")
+    instead = replaying.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="list the run's replays instead")
     replaying.add_argument("--gif", metavar="PATH", help="save it as an animated GIF instead")
     replaying.add_argument(
         "--mp4", metavar="PATH", help="save it as a video; needs pip install 'rlplay[video]'"
@@ -75,7 +77,7 @@ def add_commands(commands: Commands) -> None:
     replaying.add_argument(
         "--html", metavar="PATH", help="save it as a page that plays in any browser, offline"
     )
-    replaying.add_argument(
+    instead.add_argument(
         "--verify",
         action="store_true",
         help="check instead that it gives what it claims: all replays of the run without an ID",
@@ -208,7 +210,7 @@ def _runs(arguments: argparse.Namespace) -> int:
         rows.append(
             (
                 run["run_id"],
-                textwrap.shorten(run["name"] or "", 24, placeholder="…"),
+                _shortened(run["name"] or ""),
                 run["algo"] or "?",
                 run["env_name"],
                 f"{run['steps']:,}",
@@ -225,6 +227,10 @@ def _runs(arguments: argparse.Namespace) -> int:
         if run["broken"]:
             print(f"{run['run_id']} is broken: {run['broken']}", file=sys.stderr)
     return 0
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1].rstrip()}…"
 
 
 def _print_table(rows: Sequence[tuple[str, ...]], right: Sequence[int] = ()) -> None:
@@ -270,22 +276,38 @@ def _trash(arguments: argparse.Namespace) -> int:
     if not found:
         print("The trash is empty.")
         return 0
-    rows = [("RUN", "FILE", "ENV", "DELETED", "MB")]
+    rows = [("RUN", "PIECE", "ENV", "DELETED", "SIZE")]
     rows += [
         (
             deleted["run_id"],
             deleted["name"] or "",
             deleted["env_name"],
-            deleted["deleted_at"][:16].replace("T", " "),
-            f"{deleted['size'] / 1e6:.1f}",
+            deleted["deleted_at"][:19].replace("T", " "),
+            _size(deleted["size"]),
         )
         for deleted in found
     ]
     _print_table(rows, right=(4,))
+    print("`rlplay restore RUN` brings a run back.")
+    if any(deleted["name"] for deleted in found):
+        print(
+            "A piece is what was cut off when a run went on from an older checkpoint; pieces are "
+            f"kept in {storage.base_dir / '.trash'}."
+        )
     return 0
 
 
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 100_000 else f"{num_bytes:,} bytes"
+
+
 def _replay(arguments: argparse.Namespace) -> int:
+    saves = arguments.gif or arguments.mp4 or arguments.html
+    if saves and (arguments.list or arguments.verify):
+        raise ConfigError(
+            f"rlplay replay {'--list' if arguments.list else '--verify'} writes no file. Leave it "
+            "out to save the replay, which is checked then too."
+        )
     import_modules(arguments.imports)
     storage = get_storage_manager()
     env_name = arguments.env or storage.find_run(arguments.run_id)
@@ -310,8 +332,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         ]
         _print_table(rows, right=(1, 2, 3))
         return 0
-    saves = arguments.gif or arguments.mp4 or arguments.html
-    if arguments.verify and not saves:
+    if arguments.verify:
         every_id = [shown["replay_id"] for shown in replays]
         chosen = [arguments.replay_id] if arguments.replay_id else every_id
         return _verify(storage, env_name, arguments.run_id, chosen)

@@ -53,6 +53,7 @@ examples:
   rlplay train --config models/snake/RUN/config.json --seed 1     (that run again, another seed)
 
   rlplay train --resume RUN                                       (go on where it stopped)
+  rlplay train --fork RUN --steps 5e6 --learning-rate 0.0001      (a new run from its weights)
 
 Ctrl-C ends the training, saves it, and leaves with exit code 130.
 """
@@ -77,7 +78,8 @@ def run_train(words: Sequence[str]) -> int:
     import_modules(choice.imports)
     if choice.resume is not None or choice.reproduce is not None:
         return _run_saved(words)
-    base = _base_config(choice)
+    forked = None if choice.fork is None else _find_forked(choice)
+    base = _base_config(choice) if forked is None else forked
     parser = _train_parser(base)
     arguments, others = parser.parse_known_args(words)
     if arguments.help:
@@ -85,8 +87,32 @@ def run_train(words: Sequence[str]) -> int:
         return 0
     if others:
         raise ConfigError(_no_option(others[0], parser, base))
-    config = base.replace(**_changes(vars(arguments)))
-    return _train(TrainingSession(config, checkpoint_every=arguments.checkpoint_every), arguments)
+    changes, every = _changes(vars(arguments)), arguments.checkpoint_every
+    if forked is None:
+        session = TrainingSession(base.replace(**changes), checkpoint_every=every)
+    else:
+        storage = get_storage_manager()
+        changes.setdefault("name", f"{base.name or base.run_id} forked"[:200])
+        run_id = storage.fork_run(base.env_name, str(base.run_id), **changes)
+        session = TrainingSession.resume_run(base.env_name, run_id, storage, checkpoint_every=every)
+    return _train(session, arguments)
+
+
+def _find_forked(choice: argparse.Namespace) -> RunConfig:
+    """Give the config of the run whose weights a new one begins with.
+
+    Raises:
+        ConfigError: For flags that a fork has from that run.
+    """
+    for flag in ("algo", "preset", "config"):
+        if getattr(choice, flag) is not None:
+            raise ConfigError(
+                f"--fork takes the options of its run, and no --{flag}. Single options can differ, "
+                "such as --learning-rate 0.0001."
+            )
+    storage = get_storage_manager()
+    env_name = choice.env_name or storage.find_run(choice.fork)
+    return storage.load_config(env_name, choice.fork)
 
 
 def _run_saved(words: Sequence[str]) -> int:
@@ -116,7 +142,8 @@ def _run_saved(words: Sequence[str]) -> int:
     if others:
         raise ConfigError(
             f"A saved run goes on with its own options, not with {others[0]!r}. Begin a new run "
-            f"like it, and change that: rlplay train --config .../{arguments.resume}/config.json"
+            f"with its weights, and change that: rlplay train --fork {arguments.resume} "
+            f"{' '.join(others)}"
             if arguments.resume
             else f"A saved run is done again with its own options, not with {others[0]!r}."
         )
@@ -153,7 +180,7 @@ def _train(session: TrainingSession, arguments: argparse.Namespace) -> int:
     snapshot = session.snapshot()
     score = "no episode ended"
     if snapshot.avg_score is not None:
-        score = f"mean score {snapshot.avg_score:.1f}, best {snapshot.best_score:g}"
+        score = f"mean score of the last 100 {snapshot.avg_score:.1f}, best {snapshot.best_score:g}"
     print(
         f"{snapshot.total_steps:,} steps in {snapshot.elapsed:.0f} s, "
         f"{snapshot.episode:,} episodes, {score}."
@@ -202,14 +229,21 @@ def _add_choice(
 
 
 def _add_saved(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """The flags for a run that is there already."""
-    parser.add_argument(
+    """The flags for a run that is there already; one of them at most."""
+    saved = parser.add_mutually_exclusive_group()
+    saved.add_argument(
         "--resume", metavar="RUN", help="go on with this saved run from its last checkpoint"
     )
-    parser.add_argument(
+    saved.add_argument(
         "--reproduce",
         metavar="RUN",
         help="do this saved run again, with all that was changed while it ran",
+    )
+    saved.add_argument(
+        "--fork",
+        metavar="RUN",
+        help="begin a new run with the weights and options of this saved one; other flags change "
+        "options",
     )
 
 

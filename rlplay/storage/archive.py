@@ -39,6 +39,8 @@ from rlplay.config import RunConfig, validated
 from rlplay.envs import get_env_spec
 from rlplay.errors import ArchiveError, RlplayError, UnknownName
 from rlplay.storage import files
+from rlplay.storage.checkpoint import LINES
+from rlplay.storage.events import read_event
 from rlplay.storage.files import explained, inside, is_reserved, parse_json
 from rlplay.storage.replay import Replay
 
@@ -48,7 +50,7 @@ __all__ = ["FORMAT_VERSION", "Archive", "open_archive", "refusing", "write_archi
 FORMAT_VERSION: Final = 1
 
 _MANIFEST, _CONFIG, _WEIGHTS = "manifest.json", "config.json", "weights.safetensors"
-_METRICS, _EVENTS = "metrics.jsonl", "events.jsonl"
+_METRICS, _EVENTS = LINES
 _REPLAYS, _SNAPSHOTS = "replays", "snapshots"
 
 _MB: Final = 1 << 20
@@ -127,19 +129,21 @@ class _MetricsLine(BaseModel):
     endings: dict[str, int] = Field(default_factory=dict)
 
 
-def _check_line(name: str, record: object) -> None:
+def _check_line(name: str, record: object, config: RunConfig) -> None:
     """Let a line of metrics or events pass.
 
     Raises:
         ValueError: For anything else.
     """
-    if not isinstance(record, dict):
-        raise ValueError(f"a line must be a JSON object, not {type(record).__name__}")
-    if name == _METRICS:
+    if name == _EVENTS:
+        read_event(record, config)
+    elif isinstance(record, dict):
         validated(_MetricsLine, record, "a line")
+    else:
+        raise ValueError(f"a line must be a JSON object, not {type(record).__name__}")
 
 
-def _check_lines(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _check_lines(name: str, chunks: Iterable[bytes], config: RunConfig) -> Iterator[bytes]:
     """Pass whole lines on as they come, each of them checked."""
     number, rest = 0, b""
     for chunk in chunks:
@@ -149,7 +153,7 @@ def _check_lines(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for line in lines:
             number += 1
             with refusing(f"{name}, line {number:,}"):
-                _check_line(name, parse_json(line))
+                _check_line(name, parse_json(line), config)
         yield b"".join(line + b"\n" for line in lines)
     if rest:
         raise _Refused(f"{name} ends within a line")
@@ -269,7 +273,7 @@ def write_archive(
             for name in (_METRICS, _EVENTS):
                 if (file := inside(folder, name)).is_file():
                     shrink = _may_shrink(_pieces(file))
-                    writer.add(name, _whole_lines(name, file), shrink=shrink)
+                    writer.add(name, _whole_lines(name, file, config), shrink=shrink)
             writer.finish()
     except _Refused as refused:
         raise _archive_error(doing, refused, "Nothing was written.") from refused
@@ -389,7 +393,7 @@ def _may_shrink(chunks: Iterable[bytes]) -> bool:
     return 2 * size <= _MB or 2 * size <= _MAX_RATIO * packed
 
 
-def _whole_lines(name: str, file: Path) -> Iterator[bytes]:
+def _whole_lines(name: str, file: Path, config: RunConfig) -> Iterator[bytes]:
     """Read the lines that a file of lines has now, without those that a crash tore."""
     with explained("read", file), file.open("rb") as lines:
         end = os.fstat(lines.fileno()).st_size
@@ -403,7 +407,7 @@ def _whole_lines(name: str, file: Path) -> Iterator[bytes]:
             if len(line) > _MAX_LINE:
                 raise _Refused(f"{name} has a line of more than {_MAX_LINE:,} bytes")
             with refusing(f"{name}, line {number:,}"):
-                _check_line(name, record)
+                _check_line(name, record, config)
             yield line
 
 
@@ -568,7 +572,7 @@ class Archive:
             target = folder / name
             if name in (_METRICS, _EVENTS):
                 with files.creating(target) as write:
-                    for lines in _check_lines(name, self._chunks(name)):
+                    for lines in _check_lines(name, self._chunks(name), config):
                         write(lines)
             elif name == _WEIGHTS:
                 weights = _parse_weights(name, self._read_weights(name, expected), expected)

@@ -3,7 +3,8 @@
 A checkpoint is one safetensors file: the arrays of a state, and in its header, as JSON, the
 plain values around them. Nothing in it is ever run, and it is read back equal to the last bit.
 ``checkpoint.json`` says which checkpoints are good, with the SHA-256 of each; it is moved into
-place last, so that a crash at any moment leaves the checkpoints that it names untouched.
+place last, so that a crash at any moment leaves the checkpoints that it names untouched. What it
+says of a checkpoint stands beside that file too, so that no damaged file costs more than itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,13 +27,25 @@ from safetensors import SafetensorError, safe_open
 from rlplay.errors import ContractError, DamagedFile, RunNotFound, StorageError
 from rlplay.storage import files
 
-__all__ = ["Checkpoints", "Entry", "Packed", "Shadow", "pack", "read_arrays", "write_arrays"]
+__all__ = [
+    "LINES",
+    "Checkpoints",
+    "Entry",
+    "Packed",
+    "Shadow",
+    "pack",
+    "read_arrays",
+    "write_arrays",
+]
 
 #: Version of the layout of ``checkpoint.json`` and of the files that it names.
 FORMAT_VERSION: Final = 1
 
 #: Checkpoints that are kept: the newest, and the one to fall back on.
 KEPT: Final = 2
+
+#: Files of a run that grow by lines, and the field of `Entry` that says how far a checkpoint goes.
+LINES: Final = {"metrics.jsonl": "metrics_bytes", "events.jsonl": "events_bytes"}
 
 _INDEX: Final = "checkpoint.json"
 _FOLDER: Final = "checkpoints"
@@ -286,31 +300,80 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / _FOLDER
         self._index = folder / _INDEX
+        self._fork = f"fork the run to begin with its weights: rlplay train --fork {folder.name}"
 
     def entries(self) -> list[Entry]:
-        """Name the good checkpoints, the newest first; none where there is no index.
+        """Name the good checkpoints, the newest first; none where there never was one.
 
         Raises:
-            DamagedFile: When ``checkpoint.json`` cannot be read.
+            DamagedFile: When ``checkpoint.json`` cannot be read, nor what stands beside them.
             StorageError: When a newer rlplay wrote it.
         """
+        return self._named()[0]
+
+    def usable(self) -> list[Entry]:
+        """Name the good checkpoints whose file and lines are there, without reading them.
+
+        Raises:
+            DamagedFile: When ``checkpoint.json`` cannot be read, nor what stands beside them.
+            StorageError: When a newer rlplay wrote it.
+        """
+        return [entry for entry in self.entries() if self._find_gap(entry) is None]
+
+    def _named(self) -> tuple[list[Entry], list[str]]:
+        """Give `entries`, and where ``checkpoint.json`` is damaged a sentence that says so."""
         if not self._index.is_file():
-            return []
-        index = files.read_json(self._index)
-        version = index.get("format_version")
+            return self._noted(), []
+        try:
+            index = self._read(self._index)
+            return [self._entry(entry, self._index) for entry in index["checkpoints"]], []
+        except DamagedFile as error:
+            found = self._noted()
+            if not found:
+                raise DamagedFile(
+                    f"{self._index} is damaged. Put back a copy of it; without one, {self._fork}"
+                ) from error
+            return found, [f"{self._index.name} is damaged; the checkpoints were found without it."]
+
+    def _noted(self) -> list[Entry]:
+        """Name the checkpoints by what stands beside them, the newest first."""
+        found = []
+        for path in self._folder.glob("*.json"):
+            with suppress(DamagedFile):
+                found.append(self._entry(self._read(path)["checkpoint"], path))
+        return sorted(found, key=lambda entry: (entry.step, entry.saved_at), reverse=True)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """Read what names checkpoints."""
+        values = files.read_json(path)
+        version = values.get("format_version")
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise StorageError(
-                f"{self._index} has format version {version}; this rlplay reads versions up to "
+                f"{path} has format version {version}; this rlplay reads versions up to "
                 f"{FORMAT_VERSION}. Install the newest rlplay to go on with this run."
             )
-        files.unseal(index, self._index)
+        return files.unseal(values, path)
+
+    @staticmethod
+    def _entry(values: Any, path: Path) -> Entry:
         try:
-            return [Entry.model_validate(entry) for entry in index["checkpoints"]]
-        except (ValidationError, ValueError, KeyError, TypeError) as error:
-            raise DamagedFile(
-                f"{self._index} is damaged: {error}. Put back a copy of it; without one, the run "
-                "can be forked from its weights."
-            ) from error
+            return Entry.model_validate(values)
+        except ValidationError as error:
+            raise DamagedFile(f"{path} is damaged: {error}.") from error
+
+    def _find_gap(self, entry: Entry) -> str | None:
+        """Say what a checkpoint lacks that can be seen without reading it; None for nothing."""
+        if not (self._folder / entry.file).is_file():
+            return f"Checkpoint {entry.file} is missing."
+        for name, field in LINES.items():
+            path, needed = self._folder.parent / name, getattr(entry, field)
+            size = path.stat().st_size if path.is_file() else 0
+            if size < needed:
+                return (
+                    f"{name} has {size} bytes, and checkpoint {entry.file} needs {needed}: lines "
+                    "are missing."
+                )
+        return None
 
     def save(
         self,
@@ -344,7 +407,8 @@ class Checkpoints:
             named = self.entries()
         except DamagedFile:
             named = []
-        kept = named[: KEPT - 1]
+        # One that is newer was refused: the run went on from an older one.
+        kept = [entry for entry in named if entry.step <= step][: KEPT - 1]
         taken = {entry.file for entry in named}
         names = (f"{step}{f'-{n}' if n else ''}.safetensors" for n in range(KEPT + 1))
         name = next(name for name in names if name not in taken)
@@ -359,14 +423,12 @@ class Checkpoints:
             events_bytes=events_bytes,
             saved_at=round(time.time(), 3),
         )
-        index: dict[str, Any] = {
-            "format_version": FORMAT_VERSION,
-            "checkpoints": [one.model_dump() for one in (entry, *kept)],
-        }
-        files.write_json(self._index, files.seal(index))
-        good = {name, *(one.file for one in kept)}
+        good = [entry, *kept]
+        _write_names(self._folder / _note(entry), {"checkpoint": entry.model_dump()})
+        _write_names(self._index, {"checkpoints": [one.model_dump() for one in good]})
+        current = {name for one in good for name in (one.file, _note(one))}
         for path in self._folder.iterdir():
-            if path.name not in good:
+            if path.name not in current:
                 files.remove(path)
         return entry
 
@@ -374,29 +436,41 @@ class Checkpoints:
         """Load the newest checkpoint that is whole.
 
         Returns:
-            Its entry, the state, and for each newer one that is damaged a sentence.
+            Its entry, the state, and a sentence for each thing that is damaged and newer.
 
         Raises:
             RunNotFound: When there is none at all.
             DamagedFile: When none of them is whole.
         """
-        entries = self.entries()
+        entries, damaged = self._named()
         if not entries:
             raise RunNotFound(
-                f"{self._folder.parent} has no checkpoint to go on from. Fork the run to begin "
-                "with its weights."
+                f"{self._folder.parent} has no checkpoint to go on from; {self._fork}"
             )
-        damaged: list[str] = []
         for entry in entries:
             path = self._folder / entry.file
             try:
+                if gap := self._find_gap(entry):
+                    raise DamagedFile(gap)
                 if _sha256(path) != entry.sha256:
-                    raise DamagedFile(f"The checkpoint {path} is not what was saved.")
+                    raise DamagedFile(
+                        f"Checkpoint {entry.file} is damaged: its content does not have the "
+                        "SHA-256 sum that was saved."
+                    )
                 arrays, plain = read_arrays(path)
                 return entry, unpack(plain, arrays), damaged
             except StorageError as error:
                 damaged.append(str(error))
         raise DamagedFile(
-            f"No checkpoint of this run is whole. {' '.join(damaged)} Fork the run to begin with "
-            "its weights."
+            f"No checkpoint of this run is whole. {' '.join(damaged)} Put back a copy of what is "
+            f"missing; without one, {self._fork}"
         )
+
+
+def _note(entry: Entry) -> str:
+    """Name the file that stands beside a checkpoint and says of it what the index says."""
+    return entry.file.removesuffix(".safetensors") + ".json"
+
+
+def _write_names(path: Path, names: dict[str, Any]) -> None:
+    files.write_json(path, files.seal({"format_version": FORMAT_VERSION, **names}))

@@ -170,15 +170,15 @@ disk = Disk()
 
 # Errors ---------------------------------------------------------------------------------------
 
+_ELSEWHERE = "or choose another folder (for runs: set RLPLAY_MODELS)."
 _ADVICE = {
-    errno.ENOSPC: "Free some space on this disk, or set RLPLAY_MODELS to a folder on another one.",
-    errno.ENOTDIR: "A file stands where a folder must be: move it away, or set RLPLAY_MODELS to "
-    "another folder.",
-    errno.EEXIST: "A file stands where a folder must be: move it away, or set RLPLAY_MODELS to "
-    "another folder.",
-    errno.ENOENT: "Was it moved or deleted meanwhile? `rlplay runs` lists what is there.",
+    errno.ENOSPC: f"Free some space on this disk, {_ELSEWHERE}",
+    errno.ENOTDIR: f"A file stands where a folder must be: move it away, {_ELSEWHERE}",
+    errno.EEXIST: f"A file stands where a folder must be: move it away, {_ELSEWHERE}",
+    errno.EISDIR: "A folder stands where a file must be: choose another name.",
+    errno.ENOENT: "Check the name, and that its folder is there.",
 }
-_GENERAL_ADVICE = "Check that you may write there, or set RLPLAY_MODELS to another folder."
+_GENERAL_ADVICE = f"Check that you may write there, {_ELSEWHERE}"
 _PUT_BACK = "Put back a copy of it, or delete the folder around it."
 
 
@@ -663,6 +663,7 @@ def json_sum(value: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+_ZIP_BEGIN = b"PK\x03\x04"  # begins a zip file that holds anything
 _ZIP_END = b"PK\x05\x06"  # begins the last record of a zip file
 _ZIP_RECORD = 22  # its bytes without the comment, the last two of which are the comment's length
 _ZIP_SUM = b"rlplay sha256 "  # begins our comment
@@ -685,7 +686,7 @@ def seal_zip(data: bytes) -> bytes:
 
 
 def check_zip(data: bytes, path: Path) -> None:
-    """Compare a file with the sum that `seal_zip` gave it; one without a sum passes.
+    """Compare a file with the sum that `seal_zip` gave it; one without a sum passes if it is whole.
 
     Args:
         data: The file's content.
@@ -697,7 +698,12 @@ def check_zip(data: bytes, path: Path) -> None:
     longest = _ZIP_RECORD + int.from_bytes(_ZIP_LENGTH, "little")
     end = data.rfind(_ZIP_END, max(0, len(data) - longest)) + _ZIP_RECORD
     content, comment = data[:end], data[end:]
-    if end >= _ZIP_RECORD and content.endswith(_ZIP_LENGTH) and comment != _zip_comment(content):
+    if end < _ZIP_RECORD:
+        if data.startswith(_ZIP_BEGIN):
+            raise DamagedFile(
+                f"{path} is damaged: its end is missing. Put back a copy of it, or train again."
+            )
+    elif content.endswith(_ZIP_LENGTH) and comment != _zip_comment(content):
         raise DamagedFile(
             f"{path} is damaged: its content does not have the SHA-256 sum that it names. Put back "
             "a copy of it, or train again."

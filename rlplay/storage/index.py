@@ -21,7 +21,7 @@ from rlplay.storage import files
 __all__ = ["RunIndex", "files_state"]
 
 #: Version of the index; one of another version is made anew. Changes with what a run's facts are.
-_FORMAT: Final = "rlplay index 2"
+_FORMAT: Final = "rlplay index 3"
 
 #: Nanoseconds after which a change of a file surely gets another time of change than the one
 #: before it, on all file systems.

@@ -41,7 +41,14 @@ from rlplay.errors import (
 )
 from rlplay.storage import files, locks, trash
 from rlplay.storage.archive import open_archive, refusing, write_archive
-from rlplay.storage.checkpoint import Checkpoints, Entry, Packed, read_arrays, write_arrays
+from rlplay.storage.checkpoint import (
+    LINES,
+    Checkpoints,
+    Entry,
+    Packed,
+    read_arrays,
+    write_arrays,
+)
 from rlplay.storage.files import check_id, explained, inside, slug
 from rlplay.storage.index import RunIndex, files_state
 from rlplay.storage.replay import Replay
@@ -64,7 +71,8 @@ MARKER = ".rlplay-models"
 
 _MARKER_TEXT = b"The runs of rlplay: one folder an environment, one folder a run.\n"
 _CONFIG, _WEIGHTS = "config.json", "weights.pt"
-_METRICS, _EVENTS, _LOG = "metrics.jsonl", "events.jsonl", "log.txt"
+_METRICS, _EVENTS = LINES
+_LOG = "log.txt"
 _REPLAYS = "replays"
 _SNAPSHOTS = "snapshots"
 
@@ -450,8 +458,15 @@ class StorageManager:
 
         Raises:
             RunNotFound: When there is no such run.
-            StorageError: For a text that is too long.
+            StorageError: For a text that is too long, or none.
         """
+        try:
+            notes.encode()  # half a surrogate pair is no text
+        except (AttributeError, UnicodeEncodeError):
+            raise StorageError(
+                f"Notes are a text; {notes!r} is none. Give a str of up to {_MAX_NOTES:,} "
+                "characters."
+            ) from None
         if len(notes) > _MAX_NOTES:
             raise StorageError(
                 f"These notes have {len(notes)} characters; {_MAX_NOTES} are allowed. Shorten them."
@@ -476,7 +491,15 @@ class StorageManager:
             resumable (whether it has a checkpoint to go on from), path, holder (who writes it
             now, in any process, or None), and broken: None, or why it cannot be opened; its other
             fields are then None where they are not known.
+
+        Raises:
+            StorageError: When the models folder is none, or cannot be read.
         """
+        if self.base_dir.exists() and not self.base_dir.is_dir():
+            raise StorageError(
+                f"{self.base_dir} is a file, where the models folder should be. Move it away, or "
+                "set RLPLAY_MODELS to another folder."
+            )
         only = None if env_name is None else slug(env_name)
         index = RunIndex(self.base_dir / _INDEX)
         runs = []
@@ -548,21 +571,24 @@ class StorageManager:
             for field in ("name", "algo", "env_name", "created_at", "total_steps")
         }
         facts["notes"] = record.get("notes", "")  # a config that a person wrote may have none
+        facts["steps"] = 0
+        with suppress(StorageError):  # a run whose checkpoint is damaged can still be forked
+            for newest in Checkpoints(path).usable()[:1]:
+                # Its last line is older, where no episode has ended since.
+                facts["steps"] = newest.step
+                facts["resumable"] = newest.step < record["total_steps"]
         lines = files.read_last_jsonl(
             self._file(environment, run_id, _METRICS), _LISTED_LINES
         ).records
         if lines:
             facts["episodes"] = lines[-1]["episode"]
-            facts["steps"] = lines[-1]["steps"]
+            facts["steps"] = max(facts["steps"], lines[-1]["steps"])
             facts["best_score"] = lines[-1]["best_score"]
             scored = [line for line in lines if line["score"] is not None]
             if scored:
                 facts["avg_score"] = sum(line["score"] * line["episodes"] for line in scored) / sum(
                     line["episodes"] for line in scored
                 )
-        with suppress(StorageError):  # a run whose checkpoint is damaged can still be forked
-            newest = Checkpoints(path).entries()[:1]
-            facts["resumable"] = any(entry.step < record["total_steps"] for entry in newest)
         for fact, value in facts.items():
             _check_fact(fact, value)
             run[fact] = value
@@ -628,12 +654,19 @@ class StorageManager:
     ) -> list[trash.Deleted]:
         """Find what the trash has of a run, what was deleted last first."""
         check_id(run_id)
-        runs = [
+        everything = [
             deleted
             for deleted in trash.list_deleted(self._trash_folder())
-            if deleted.name is None and environment in (None, deleted.environment)
+            if environment in (None, deleted.environment)
         ]
+        runs = [deleted for deleted in everything if deleted.name is None]
         found = [run for run in runs if run.run_id == run_id]
+        pieces = [piece for piece in everything if piece.run_id == run_id]
+        if not found and pieces:
+            raise RunNotFound(
+                f"The trash of {self.base_dir} has no run {run_id!r}, only what was taken out of "
+                f"it: {', '.join(str(piece.path) for piece in pieces)}."
+            )
         if not found:
             raise RunNotFound(
                 f"No run {run_id!r} in the trash of {self.base_dir}."
@@ -737,8 +770,28 @@ class StorageManager:
             raise RunNotFound(
                 f"Run {run_id!r} has no weights yet. Let it train a while and pause it."
             )
-        files.check_zip(files.read_bytes(path), path)
+        try:
+            files.check_zip(files.read_bytes(path), path)
+        except DamagedFile as error:
+            raise DamagedFile(f"{error}{self._offer_checkpoint(env_name, run_id)}") from error
         return path
+
+    def weights_are_whole(self, env_name: str, run_id: str) -> bool:
+        """Whether a run has saved weights, and they are what was saved."""
+        try:
+            return self.check_weights(env_name, run_id).stat().st_size > 0
+        except (DamagedFile, RunNotFound):
+            return False
+
+    def _offer_checkpoint(self, env_name: str, run_id: str) -> str:
+        """Say how lost weights come back, where there is a checkpoint that has them."""
+        with suppress(StorageError):
+            if self.checkpoints(env_name, run_id).usable():
+                return (
+                    " Or let the run go on from its last checkpoint, which writes them anew: "
+                    f"rlplay train --resume {run_id}"
+                )
+        return ""
 
     def load_weights(self, env_name: str, run_id: str) -> dict[str, Any]:
         """Load a run's weights to the CPU; no code in the file is ever run.
@@ -756,7 +809,7 @@ class StorageManager:
 
     # Going on ----------------------------------------------------------------------------------
 
-    def fork_run(self, env_name: str, run_id: str, **changes: Any) -> str:
+    def fork_run(self, env_name: str, run_id: str, /, **changes: Any) -> str:
         """Make a new run that begins with this one's weights, and with a changed config.
 
         Nothing is trained yet: `TrainingSession.resume_run` begins it.
@@ -772,12 +825,20 @@ class StorageManager:
         Raises:
             RunNotFound: When there is no such run, or it has no weights yet.
             WeightsMismatch: When the changed network cannot take the weights: names the layer.
-            ConfigError: For anything that a run cannot have.
+            ConfigError: For anything that a run cannot have, and for another algorithm, whose
+                weights would mean something else.
         """
         from rlplay.agents import create_agent
         from rlplay.envs import create_vector_env
 
-        config = self.load_config(env_name, run_id).replace(**{"run_id": None, **changes})
+        before = self.load_config(env_name, run_id)
+        algo = changes.get("algo", before.algo)
+        if algo != before.algo:
+            raise ConfigError(
+                f"A fork keeps the algorithm of its weights: {before.algo!r}, not {algo!r}. "
+                "Leave algo out; or begin a new run for the other algorithm."
+            )
+        config = before.replace(**{"run_id": None, **changes})
         weights = self.check_weights(env_name, run_id)
         env = create_vector_env(config.env_name, 1, config.reward_config, **config.env_config)
         agent = create_agent(
@@ -828,7 +889,7 @@ class StorageManager:
         """
 
         def sync_lines() -> None:
-            for name in (_METRICS, _EVENTS):
+            for name in LINES:
                 path = self._file(env_name, run_id, name)
                 if path.exists():
                     with explained("write", path):
@@ -847,7 +908,7 @@ class StorageManager:
         """Give the lengths of a run's metrics and of its events, in bytes."""
         metrics, events = (
             path.stat().st_size if path.exists() else 0
-            for path in (self._file(env_name, run_id, name) for name in (_METRICS, _EVENTS))
+            for path in (self._file(env_name, run_id, name) for name in LINES)
         )
         return metrics, events
 
@@ -863,18 +924,12 @@ class StorageManager:
             How many bytes were cut off.
 
         Raises:
-            DamagedFile: When lines are missing that belong to the checkpoint.
             StorageError: When the files cannot be changed.
         """
         cut = 0
-        for name, size in ((_METRICS, entry.metrics_bytes), (_EVENTS, entry.events_bytes)):
-            path = self._file(env_name, run_id, name)
+        for name, field in LINES.items():
+            path, size = self._file(env_name, run_id, name), getattr(entry, field)
             data = files.read_bytes(path) if path.exists() else b""
-            if len(data) < size:
-                raise DamagedFile(
-                    f"{path} has {len(data)} bytes, and the checkpoint needs {size}: lines are "
-                    "missing. Put back a copy of it, or fork the run to begin with its weights."
-                )
             if len(data) > size:
                 self.to_trash(env_name, run_id, f"{name}-from-{size}", content=data[size:])
                 files.cut(path, size)

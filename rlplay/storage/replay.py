@@ -246,7 +246,7 @@ class Replay(BaseModel):
         """Save the episode as an animated GIF.
 
         Args:
-            path: The file; its folder must exist.
+            path: The file, whose name ends in ".gif"; its folder must exist.
             fps: Frames a second, at most 50; a GIF counts in hundredths of a second.
             every: Show each n-th step only; the last one is shown in any case, and longer.
             pixels: Enlarge the picture to about this width or height, without blur.
@@ -266,7 +266,7 @@ class Replay(BaseModel):
         """Save the episode as a video; needs ``pip install 'rlplay[video]'``.
 
         Args:
-            path: The file; its folder must exist.
+            path: The file, whose name ends in ".mp4"; its folder must exist.
             fps: Frames a second, at most 120.
             every: Show each n-th step only; the last one is shown in any case, and longer.
             pixels: Enlarge the picture to about this width or height, without blur.
@@ -285,7 +285,7 @@ class Replay(BaseModel):
         """Save the episode as one page that plays it in any browser, offline.
 
         Args:
-            path: The file; its folder must exist.
+            path: The file, whose name ends in ".html"; its folder must exist.
             title: What stands above the board; by default the environment's title.
 
         Raises:

@@ -67,8 +67,13 @@ def _check(name: str, value: float, low: float, high: float) -> None:
         raise ConfigError(f"{name} = {value!r} is not allowed. Allowed: {allowed}.")
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
+def _target(path: str | os.PathLike[str], *suffixes: str) -> Path:
     target = Path(path)
+    if target.suffix.lower() not in suffixes:
+        raise StorageError(
+            f"Cannot write {str(path)!r}: the name of this file must end in "
+            f"{' or '.join(suffixes)}. Name it so."
+        )
     if not target.parent.is_dir():
         raise StorageError(
             f"Cannot write {target}: there is no folder {target.parent}. Make it, or name another."
@@ -138,7 +143,7 @@ def save_gif(
     _check("fps", fps, 0.1, 50)
     _check("every", every, 1, math.inf)
     _check("pixels", pixels, 1, 4096)
-    target = _target(path)
+    target = _target(path, ".gif")
     frames = replay.frames()
     steps = _shown_steps(replay.length, every)
     # Rounded as points in time, so that no rounding adds up.
@@ -233,7 +238,7 @@ def save_mp4(
     _check("fps", fps, 0.1, 120)
     _check("every", every, 1, math.inf)
     _check("pixels", pixels, 1, 4096)
-    target = _target(path)
+    target = _target(path, ".mp4")
     program = _ffmpeg(target)
     frames = replay.frames()
     steps = _shown_steps(replay.length, every)
@@ -301,7 +306,7 @@ def _write_video(
 
 def save_html(replay: Replay, path: str | os.PathLike[str], *, title: str | None) -> None:
     """Save a replay as one page that plays it; see `Replay.save_html`."""
-    target = _target(path)
+    target = _target(path, ".html", ".htm")
     spec = get_env_spec(replay.env_name)
     ending = _ENDINGS.get(replay.ending, replay.ending)
     frames = replay.frames()

@@ -44,10 +44,18 @@ from rlplay.device import (
     keep_freed_memory,
 )
 from rlplay.envs import EnvSpec, get_env_spec
-from rlplay.envs.own import FUNCTION
-from rlplay.errors import ConfigError, ContractError, RlplayError, RunNotFound, SessionError
+from rlplay.envs.own import FUNCTION, parts_of
+from rlplay.errors import (
+    ConfigError,
+    ContractError,
+    DamagedFile,
+    RlplayError,
+    RunNotFound,
+    SessionError,
+)
 from rlplay.storage import StorageManager, get_storage_manager
-from rlplay.storage.checkpoint import Entry, Packed, pack
+from rlplay.storage.checkpoint import Packed, pack
+from rlplay.storage.events import is_change, read_event
 from rlplay.training.loop import Episodes, Move, TrainingLoop, num_torch_threads, resolved
 from rlplay.training.monitor import Monitor, Snapshot
 from rlplay.training.recorder import Recorder
@@ -175,7 +183,8 @@ class TrainingSession:
         with the same number of threads, the same versions and the same type of CPU, the run
         becomes what it would have become without the interruption, byte for byte; otherwise it
         goes on too, and its snapshot says what is different. A run that never trained begins, with
-        its weights where it has some.
+        its weights where it has some. One that has ended but whose weights are damaged gets them
+        again, from its last checkpoint that is whole.
 
         Args:
             env_name: The run's environment.
@@ -197,16 +206,22 @@ class TrainingSession:
         """
         storage = storage or get_storage_manager()
         config = storage.load_config(env_name, run_id)
-        entries = storage.checkpoints(env_name, run_id).entries()
-        if not entries and storage.load_metrics(env_name, run_id, limit=1):
+        checkpoints = storage.checkpoints(env_name, run_id)
+        if not checkpoints.entries() and storage.load_metrics(env_name, run_id, limit=1):
             raise RunNotFound(
                 f"Run {run_id!r} has no checkpoint to go on from. Fork it to begin a new run with "
-                "its weights."
+                f"its weights: rlplay train --fork {run_id}"
             )
-        if entries and entries[0].step >= config.total_steps:
+        entries = checkpoints.usable()
+        if (
+            entries
+            and entries[0].step >= config.total_steps
+            and storage.weights_are_whole(env_name, run_id)
+        ):
             raise SessionError(
-                f"Run {run_id!r} has done all of its {config.total_steps:,} steps. Fork it with "
-                "more total_steps to train its weights further."
+                f"Run {run_id!r} has done all of its {config.total_steps:,} steps. Fork it to "
+                f"train its weights further: rlplay train --fork {run_id} --steps "
+                f"{config.total_steps}"
             )
         wanted = device or (config.device if config.device in available_devices() else "auto")
         config = config.replace(device=wanted, num_threads=num_threads or config.num_threads)
@@ -250,9 +265,7 @@ class TrainingSession:
         session = cls(
             config.replace(run_id=None, name=title), storage, checkpoint_every=checkpoint_every
         )
-        session._script = _Script.read(
-            storage.load_events(env_name, run_id), storage.checkpoints(env_name, run_id).entries()
-        )
+        session._script = _Script.read(storage, config)
         return session
 
     # What it is --------------------------------------------------------------------------------
@@ -604,9 +617,16 @@ class TrainingSession:
 
 
 def _refuse_misfit(config: RunConfig) -> None:
-    """Refuse an algorithm that cannot learn its world."""
+    """Refuse an algorithm that cannot learn its world, and names that nothing is registered for."""
     try:
+        spec = get_env_spec(config.env_name)
+        parts_of(
+            spec.config_model.model_validate(config.env_config),
+            spec.reward_model.model_validate(config.reward_config),
+        )
         reason = explain_misfit(config)
+    except RlplayError:
+        raise
     except Exception:  # a world that cannot even be made: training says why
         return
     if reason is not None:
@@ -661,21 +681,32 @@ class _Script(NamedTuple):
     reached: int  # moves and updates that the run is known to have done
 
     @classmethod
-    def read(cls, events: list[dict[str, Any]], checkpoints: list[Entry]) -> _Script:
-        """Read the events of a run."""
+    def read(cls, storage: StorageManager, config: RunConfig) -> _Script:
+        """Read what was done with a run.
+
+        Raises:
+            DamagedFile: When its events are not what rlplay writes.
+        """
+        run = config.env_name, str(config.run_id)
+        checkpoints = storage.checkpoints(*run).entries()
+        events = []
+        for number, record in enumerate(storage.load_events(*run), start=1):
+            try:
+                events.append(read_event(record, config))
+            except RlplayError as error:
+                raise DamagedFile(
+                    f"Line {number} of the events of run {run[1]!r} is damaged: "
+                    f"{str(error).rstrip('.')}. Put back a copy of the file; without one, clone "
+                    "the run to train it without what was changed."
+                ) from error
         changes = []
         for event in events:
-            if _is_change(event):
-                part, _, name = event["field"].partition(".")
-                changes.append(_Change(int(event["item"]), part, name, event["old"], event["new"]))
+            if is_change(event.field):
+                part, _, name = event.field.partition(".")
+                changes.append(_Change(event.item, part, name, event.old, event.new))
         end = checkpoints[0].items if checkpoints else None
-        reached = max([end or 0, *(int(event.get("item", 0)) for event in events)])
+        reached = max([end or 0, *(event.item for event in events)])
         return cls(tuple(changes), end, reached)
-
-
-def _is_change(event: dict[str, Any]) -> bool:
-    """Whether an event is something that was changed live."""
-    return str(event.get("field")).startswith(("hyperparams.", "rewards.", "speed."))
 
 
 def _shown_change(event: dict[str, Any]) -> dict[str, Any]:
@@ -860,7 +891,7 @@ class _Trainer:
         self._recorder.load_state_dict(state["recorder"])
         self._load_sums(state["sums"])
         for event in storage.load_events(env_name, run_id):
-            if _is_change(event) and event["old"] != event["new"]:
+            if is_change(str(event.get("field"))) and event["old"] != event["new"]:
                 self._changed.append(_shown_change(event))
         self._monitor.publish(changes=tuple(self._changed))
         for line in storage.load_metrics(env_name, run_id):
@@ -871,7 +902,7 @@ class _Trainer:
             differences.append(f"{env_name!r} did not give the same episode again")
         notes = [*damaged]
         if damaged:
-            notes.append(f"Went on from the checkpoint before, at step {entry.step:,}.")
+            notes.append(f"Went on from the checkpoint at step {entry.step:,}.")
         if differences:
             notes.append(f"No longer bit-exact: {'; '.join(differences)}.")
         self._notes = " ".join(notes)

@@ -494,6 +494,12 @@ def as_members(contents: dict[str, bytes]) -> list[Member]:
     return [Member(name.encode(), data) for name, data in contents.items()]
 
 
+def event(**changes) -> bytes:
+    """A line of events as rlplay writes it, with some of it changed."""
+    line = {"step": 0, "item": 0, "field": "state", "old": "new", "new": "running", **changes}
+    return json.dumps(line).encode() + b"\n"
+
+
 def replaced(trained, name: str, data: bytes | None) -> bytes:
     contents = {**trained.members, name: data}
     return make_zip(as_members(seal({k: v for k, v in contents.items() if v is not None})))
@@ -730,7 +736,10 @@ REFUSED = {
     "deep line": (lambda t: replaced(t, "events.jsonl", deep(1_000) + b"\n"), "line 1: it nests"),
     "deep replay": (lambda t: replaced(t, a_replay(t), deep(1_000)), "nests deeper"),
     "1e999": (lambda t: replaced(t, "events.jsonl", b'{"new":1e999}\n'), "not finite"),
-    "NaN": (lambda t: replaced(t, "events.jsonl", b'{}\n{"new":[NaN]}\n'), "line 2: .*not finite"),
+    "NaN": (
+        lambda t: replaced(t, "events.jsonl", event() + b'{"new":[NaN]}\n'),
+        "line 2: .*not finite",
+    ),
     "Infinity": (lambda t: replaced(t, "config.json", b'{"seed":-Infinity}'), "not finite"),
     "many digits": (
         lambda t: replaced(t, "config.json", b'{"seed":' + b"9" * 5_000 + b"}"), "4300 digits"
@@ -745,6 +754,30 @@ REFUSED = {
         lambda t: replaced(t, "events.jsonl", b'{"a":"' + b"x" * 70_000 + b'"}\n'), "has a line of"
     ),
     "line without end": (lambda t: replaced(t, "events.jsonl", b"{}"), "ends within a line"),
+    "event of texts": (
+        lambda t: replaced(t, "events.jsonl", event() + event(item="1")), "line 2: .*item = '1'"
+    ),
+    "event without a step": (lambda t: replaced(t, "events.jsonl", b"{}\n"), "line 1: .*step"),
+    "change of nothing": (
+        lambda t: replaced(t, "events.jsonl", event(field="hyperparams.learning_rat", new=1)),
+        "no option 'learning_rat'",
+    ),
+    "change of what is fixed": (
+        lambda t: replaced(t, "events.jsonl", event(field="hyperparams.num_steps", new=8)),
+        "'num_steps' cannot change",
+    ),
+    "change out of range": (
+        lambda t: replaced(t, "events.jsonl", event(field="hyperparams.learning_rate", new=-1)),
+        "learning_rate = -1",
+    ),
+    "reward that is code": (
+        lambda t: replaced(t, "events.jsonl", event(field="rewards.apple", new="open('x')")),
+        "rewards|apple",
+    ),
+    "pace": (
+        lambda t: replaced(t, "events.jsonl", event(field="speed.moves_per_second", new=-1)),
+        "a pace of -1",
+    ),
     "metrics of texts": (
         lambda t: replaced(
             t, "metrics.jsonl",

@@ -219,6 +219,10 @@ def test_notes_are_kept_when_the_config_is_saved_again(storage, run_id, config):
     assert (record["notes"], record["num_envs"]) == ("starved a lot", 8)
     with pytest.raises(StorageError, match="20000 are allowed"):
         storage.set_notes("snake", run_id, "x" * 20_001)
+    for notes in (None, 5, "\ud800"):
+        with pytest.raises(StorageError, match="Notes are a text"):
+            storage.set_notes("snake", run_id, notes)
+    assert storage.load_record("snake", run_id)["notes"] == "starved a lot"
 
 
 def test_a_missing_run_is_named_with_the_nearest(storage, run_id):

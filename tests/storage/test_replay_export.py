@@ -190,15 +190,23 @@ def test_impossible_options_are_refused(replay, tmp_path, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("save", ["save_gif", "save_html", "save_mp4"])
-def test_a_missing_folder_is_named(replay, tmp_path, save):
+@pytest.mark.parametrize("kind", ["gif", "html", "mp4"])
+def test_a_missing_folder_is_named(replay, tmp_path, kind):
     with pytest.raises(StorageError, match="there is no folder"):
-        getattr(replay, save)(tmp_path / "films" / "snake")
+        getattr(replay, f"save_{kind}")(tmp_path / "films" / f"snake.{kind}")
 
 
-@pytest.mark.parametrize("save", ["save_gif", "save_html"])
-def test_a_failure_leaves_the_old_file(replay, tmp_path, save, monkeypatch):
-    path = tmp_path / "snake"
+@pytest.mark.parametrize("kind", ["gif", "html", "mp4"])
+def test_a_file_says_what_it_is(replay, tmp_path, kind):
+    for name in ("", "snake", tmp_path / "snake.txt"):
+        with pytest.raises(StorageError, match=rf"must end in \.{kind}"):
+            getattr(replay, f"save_{kind}")(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["gif", "html"])
+def test_a_failure_leaves_the_old_file(replay, tmp_path, kind, monkeypatch):
+    path = tmp_path / f"snake.{kind}"
     path.write_text("old")
 
     def full(*_):
@@ -206,16 +214,16 @@ def test_a_failure_leaves_the_old_file(replay, tmp_path, save, monkeypatch):
 
     monkeypatch.setattr(files.disk, "replace", full)
     with pytest.raises(StorageError, match="No space left"):
-        getattr(replay, save)(path)
+        getattr(replay, f"save_{kind}")(path)
     assert path.read_text() == "old"
-    assert [file.name for file in tmp_path.iterdir()] == ["snake"]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("save", ["save_gif", "save_html"])
-def test_an_environment_without_a_picture_is_named(lamp, tmp_path, save, monkeypatch):
+@pytest.mark.parametrize("kind", ["gif", "html"])
+def test_an_environment_without_a_picture_is_named(lamp, tmp_path, kind, monkeypatch):
     monkeypatch.setattr(Lamp, "render", lambda self: None)
     with pytest.raises(ContractError, match="'lamp' draws no picture"):
-        getattr(lamp, save)(tmp_path / "lamp")
+        getattr(lamp, f"save_{kind}")(tmp_path / f"lamp.{kind}")
     assert list(tmp_path.iterdir()) == []
 
 

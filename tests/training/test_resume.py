@@ -6,6 +6,7 @@ import itertools
 import json
 import multiprocessing
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,11 +24,13 @@ from waiting import until
 import rlplay
 from rlplay.envs import ENV_REGISTRY, BaseEnvironment, SnakeEnv, register_env
 from rlplay.errors import (
+    ConfigError,
     DamagedFile,
     RunNotFound,
     SessionError,
     WeightsMismatch,
 )
+from rlplay.storage.checkpoint import LINES as CHECKPOINT_LINES
 from rlplay.storage.checkpoint import Checkpoints, pack, unpack
 from rlplay.training.loop import TrainingLoop
 from rlplay.training.recorder import Recorder
@@ -331,9 +334,91 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_is_used(make_config,
     session = TrainingSession.resume_run("snake", "run", storage)
     stop_at(session, None)
     message = session.snapshot().message
-    assert f"{newest.file} is not what was saved" in message
-    assert f"Went on from the checkpoint before, at step {before.step:,}" in message
+    assert f"Checkpoint {newest.file} is damaged" in message
+    assert f"Went on from the checkpoint at step {before.step:,}" in message
     same(whole, files_of(storage, "snake", "run"))
+
+
+@pytest.mark.parametrize("file", ["metrics.jsonl", "events.jsonl"])
+def test_a_checkpoint_whose_lines_are_missing_is_refused_and_the_one_before_is_used(
+    make_config, tmp_path, monkeypatch, file
+):
+    monkeypatch.setattr("rlplay.training.recorder._FIRST_INTERVAL", 200)
+    config = small_config(make_config)
+    whole = files_of(finished(config, tmp_path / "whole"), "snake", "run")
+    storage = rlplay.StorageManager(tmp_path / "split")
+    stop_at(TrainingSession(config, storage), 100)
+    stop_at(TrainingSession.resume_run("snake", "run", storage), 200)
+    folder = storage.get_run_path("snake", "run")
+    newest, before = Checkpoints(folder).entries()
+    lines = folder / file
+    lines.write_bytes(lines.read_bytes()[: getattr(newest, CHECKPOINT_LINES[file]) - 1])
+    assert storage.list_runs()[0]["resumable"]
+    session = TrainingSession.resume_run("snake", "run", storage)
+    assert session.snapshot().total_steps == before.step
+    stop_at(session, 150)
+    message = session.snapshot().message
+    assert f"checkpoint {newest.file} needs" in message
+    assert f"Went on from the checkpoint at step {before.step:,}" in message
+    # The refused one does not come back when the lines have grown as long again.
+    assert newest.file not in {entry.file for entry in Checkpoints(folder).entries()}
+    stop_at(TrainingSession.resume_run("snake", "run", storage), None)
+    same(whole, files_of(storage, "snake", "run"))
+
+
+def test_no_run_can_go_on_whose_lines_are_missing_for_every_checkpoint(make_config, storage):
+    stop_at(TrainingSession(small_config(make_config), storage), 200)
+    folder = storage.get_run_path("snake", "run")
+    (folder / "events.jsonl").write_bytes(b"")
+    assert not storage.list_runs()[0]["resumable"]
+    session = TrainingSession.resume_run("snake", "run", storage)
+    session.start(max_speed=True)
+    with pytest.raises(DamagedFile, match=r"No checkpoint .* lines are missing.*fork the run"):
+        session.wait(30)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"format_version": 1, "checkpoints": []}'])
+def test_checkpoints_are_found_without_their_index(make_config, tmp_path, content):
+    config = small_config(make_config)
+    whole = files_of(finished(config, tmp_path / "whole"), "snake", "run")
+    storage = rlplay.StorageManager(tmp_path / "split")
+    stop_at(TrainingSession(config, storage), 200)
+    index = storage.get_run_path("snake", "run") / "checkpoint.json"
+    before = Checkpoints(index.parent).entries()
+    index.unlink() if content is None else index.write_bytes(content)
+    assert Checkpoints(index.parent).entries() == before
+    assert storage.list_runs()[0]["resumable"]
+    session = TrainingSession.resume_run("snake", "run", storage)
+    stop_at(session, None)
+    damaged = "checkpoint.json is damaged" in session.snapshot().message
+    assert damaged == (content is not None)
+    same(whole, files_of(storage, "snake", "run"))
+
+
+@pytest.mark.parametrize("also_damaged", [False, True])
+@pytest.mark.parametrize(
+    "harm",
+    [lambda data: data[:200] + b"?" + data[201:], lambda data: data[:-2_000]],
+    ids=["changed", "cut"],
+)
+def test_damaged_weights_of_a_finished_run_come_back_from_its_checkpoint(
+    make_config, storage, harm, also_damaged
+):
+    stop_at(TrainingSession(small_config(make_config), storage), None)
+    path = storage.get_weights_path("snake", "run")
+    whole, weights = path.read_bytes(), storage.load_weights("snake", "run")
+    with pytest.raises(SessionError, match="done all of its"):
+        TrainingSession.resume_run("snake", "run", storage)
+    path.write_bytes(harm(whole))
+    with pytest.raises(DamagedFile, match="rlplay train --resume run"):
+        storage.load_weights("snake", "run")
+    if also_damaged:
+        newest, before = storage.checkpoints("snake", "run").entries()
+        (path.parent / "checkpoints" / newest.file).write_bytes(b"")
+        assert before.step < STEPS
+    stop_at(TrainingSession.resume_run("snake", "run", storage), None)
+    again = storage.load_weights("snake", "run")
+    assert all(torch.equal(again[name], value) for name, value in weights.items())
 
 
 def test_when_no_checkpoint_is_whole_nothing_is_touched(make_config, storage):
@@ -410,7 +495,9 @@ def test_a_checkpoint_that_holds_training_up_says_so(make_session, monkeypatch):
 
 def test_a_run_without_a_checkpoint_that_has_trained_is_refused(make_config, storage):
     stop_at(TrainingSession(small_config(make_config), storage), 200)
-    (storage.get_run_path("snake", "run") / "checkpoint.json").unlink()
+    folder = storage.get_run_path("snake", "run")
+    (folder / "checkpoint.json").unlink()
+    shutil.rmtree(folder / "checkpoints")
     with pytest.raises(RunNotFound, match=r"no checkpoint .* Fork it"):
         TrainingSession.resume_run("snake", "run", storage)
 
@@ -422,6 +509,8 @@ def test_a_checkpoint_index_of_a_newer_version_is_refused(make_config, storage):
     with pytest.raises(OSError, match="Install the newest rlplay"):
         TrainingSession.resume_run("snake", "run", storage)
     path.write_text("{")
+    for note in (path.parent / "checkpoints").glob("*.json"):
+        note.unlink()
     with pytest.raises(DamagedFile, match=r"checkpoint\.json"):
         TrainingSession.resume_run("snake", "run", storage)
 
@@ -490,6 +579,25 @@ def test_a_run_that_a_formula_paused_is_reproduced_to_its_end(make_session, stor
     assert "1 / 0" in changed.snapshot().problem  # it is another run now, and stands still
     changed.stop()
     changed.wait(60)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        '{"step": 1, "item": 1, "field": "hyperparams.learning_rat", "old": 1, "new": 1}',
+        '{"step": 1, "item": 1, "field": "rewards.apple", "old": 1, "new": "open(1)"}',
+    ],
+)
+def test_damaged_events_are_not_done_again(make_config, storage, line):
+    stop_at(TrainingSession(small_config(make_config), storage), 50)
+    path = storage.get_run_path("snake", "run") / "events.jsonl"
+    number = len(path.read_text().splitlines()) + 1
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(DamagedFile, match=f"Line {number} of the events of run 'run' is damaged"):
+        TrainingSession.reproduce_run("snake", "run", storage)
+    assert len(storage.list_runs()) == 1
 
 
 # Guests -----------------------------------------------------------------------------------------
@@ -595,6 +703,8 @@ def test_a_fork_whose_network_does_not_fit_names_the_layer(make_config, storage)
         storage.fork_run("snake", "run", network_config={"layers": [{"units": 16}, {"units": 16}]})
     with pytest.raises(WeightsMismatch, match="layer 0"):
         storage.fork_run("snake", "run", env_config={"vision": 2})
+    with pytest.raises(ConfigError, match="keeps the algorithm of its weights: 'ppo', not 'dqn'"):
+        storage.fork_run("snake", "run", algo="dqn")
     assert sorted(path.name for path in (storage.base_dir / "snake").iterdir()) == before
 
 
