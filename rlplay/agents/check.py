@@ -93,11 +93,13 @@ class _Round:
 
     Attributes:
         changed: Where next observations are others: "running", "truncated" or "terminated".
+        endless: Whether the agent is told of no ending.
         overwrite: Whether arrays are overwritten two steps after they were handed over.
         save_at: At which step everything is saved and goes on in another agent.
     """
 
     changed: str = ""
+    endless: bool = False
     overwrite: bool = False
     save_at: int | None = None
 
@@ -240,7 +242,8 @@ class _AgentCheck(Checker):
         metrics: dict[str, Any] = {}
         seen = self.observations(100)
         step = 0
-        while step < self.num_steps or (not updates and step < _PATIENCE and not plan.changed):
+        patience = self.num_steps if plan.changed or plan.endless else _PATIENCE
+        while step < self.num_steps or (not updates and step < patience):
             if plan.save_at == step:
                 agent = self._moved(agent)
             actions = self.act(agent, seen, True)
@@ -261,6 +264,8 @@ class _AgentCheck(Checker):
                 next_observations = np.where(
                     _rows(kinds[plan.changed], other), other, next_observations
                 )
+            if plan.endless:
+                terminated = truncated = np.zeros(_NUM_ENVS, np.bool_)
             arrays = [
                 array.copy()
                 for array in (seen, actions, rewards, next_observations, terminated, truncated)
@@ -428,6 +433,12 @@ class _AgentCheck(Checker):
 
     def _endings(self, base: _Result) -> None:
         """Check what follows the end of an episode, and what does not."""
+        if _same(base.weights, self.learn(_Round(endless=True)).weights):
+            self.remark(
+                "the ends of episodes change nothing of what it learns. That is right only where "
+                "it looks no further than the next reward: a return must not reach over an end, "
+                "nor a value follow after terminated."
+            )
         running = self.learn(_Round(changed="running"))
         after_end = self.learn(_Round(changed="terminated"))
         self.promise(

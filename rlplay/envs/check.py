@@ -70,6 +70,8 @@ def check_environment(
 class _EnvironmentCheck(Checker):
     """Plays an environment and notes what came."""
 
+    has_ended = False
+
     def single(self, env: Any, num_steps: int) -> None:
         """Check one board."""
         self.need(
@@ -85,8 +87,18 @@ class _EnvironmentCheck(Checker):
                 f"has an {name}",
                 f"self.{name} is {space!r}, not a gymnasium space: set it in __init__.",
             )
+        if not isinstance(env.action_space, spaces.Discrete):
+            self.remark(
+                f"its actions are {env.action_space}, and the algorithms here choose among "
+                "numbered ones: use spaces.Discrete to train it."
+            )
         self._descriptions(env)
         first = self._play(env, 7, num_steps)
+        if not self.has_ended:
+            self.remark(
+                f"no episode ended in {num_steps} random steps. One that never ends is never "
+                "counted, and shows no score: return truncated=True after some number of steps."
+            )
         before = _global_generators()
         again = self._play(env, 7, num_steps)
         same = "the same seed and actions give the same episodes"
@@ -236,8 +248,30 @@ class _EnvironmentCheck(Checker):
             f"step gave an info that is {_kind(info)}: give a dict, {{}} when there is nothing "
             "to say.",
         )
+        self._info(env, info)
+        self.has_ended |= bool(terminated or truncated)
         trace += [observation.tobytes(), repr((float(reward), terminated, truncated)).encode()]
         return observation, bool(terminated or truncated)
+
+    def _info(self, env: BaseEnvironment, info: dict[str, Any]) -> None:
+        """Check what curves and replays read of the info."""
+        score, reason = info.get("score", 0.0), info.get("death_reason")
+        self.need(
+            isinstance(score, (int, float, np.number)) and bool(np.isfinite(score)),
+            'info["score"], where there is one, is a finite number',
+            f'step gave info["score"] = {score!r}, not a finite number: give a number, or leave '
+            "score out, and the sum of rewards is shown in its place.",
+        )
+        self.need(
+            reason is None or (isinstance(reason, str) and bool(reason)),
+            'info["death_reason"], where there is one, is a word',
+            f'step gave info["death_reason"] = {reason!r}: give a word, such as "wall", or None.',
+        )
+        if reason is not None and reason not in env.ending_names:
+            self.remark(
+                f"an episode ended by {reason!r}, which is not in ending_names = "
+                f"{env.ending_names!r}: name it there, and the curves know it from the beginning."
+            )
 
     def _observation(self, env: BaseEnvironment, observation: Any, where: str) -> None:
         space = env.observation_space

@@ -294,6 +294,7 @@ def test_who_never_bootstraps_is_told_so_and_not_blamed():
     report = rlplay.check_agent("returns", num_steps=60)
     assert report.ok
     assert "Note: it never looks at next_observations" in str(report)
+    assert "Note: the ends of episodes change nothing of what it learns" in str(report)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class ArrayReward(Line):
 
 class OldApi(Line):
     def step(self, action):
-        observation, reward, terminated, truncated, info = super().step(action)
+        observation, reward, terminated, truncated, _ = super().step(action)
         return observation, reward, terminated or truncated, info
 
 
@@ -104,7 +104,7 @@ class NotANumber(Line):
 
 class NumberAsFlag(Line):
     def step(self, action):
-        observation, reward, terminated, truncated, info = super().step(action)
+        observation, reward, terminated, truncated, _ = super().step(action)
         return observation, reward, int(terminated), truncated, info
 
 
@@ -176,7 +176,26 @@ class Amnesia(Line):
         self.board[:] = state["board"]
 
 
+class TextScore(Line):
+    score: Any = "a"
+
+    def step(self, action):
+        return *super().step(action)[:4], {"score": self.score}
+
+
+class NanScore(TextScore):
+    score = float("nan")
+
+
+class NumberedReason(Line):
+    def step(self, action):
+        return *super().step(action)[:4], {"death_reason": 5}
+
+
 MISTAKES = [
+    (TextScore, "info[\"score\"] = 'a', not a finite number"),
+    (NanScore, 'info["score"] = nan, not a finite number'),
+    (NumberedReason, 'info["death_reason"] = 5: give a word, such as "wall", or None'),
     (
         SameObject,
         "the old observation object again and changed it: what was [0.2 0. ] became [0.3",
@@ -219,6 +238,44 @@ def test_a_good_environment_prints_one_line():
     assert report
     assert repr(report) == "Environment Line keeps its contract."
     assert "boards do not disturb each other" in report.kept
+
+
+class Endless(Line):
+    def step(self, action):
+        observation, reward, *_ = super().step(action)
+        self.board[1] = 0
+        return np.clip(observation, -1, 1), reward, False, False, {}
+
+
+class Fell(Line):
+    def step(self, action):
+        *result, ended, truncated, _ = super().step(action)
+        return *result, ended, truncated, {"death_reason": "fell" if ended else None}
+
+
+class Thrust(Line):
+    def __init__(self, config=None, rewards=None, *, render_mode=None):
+        super().__init__(config, rewards, render_mode=render_mode)
+        self.action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def step(self, action):
+        return super().step(action[0] > 0)
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        (Endless, "no episode ended in 200 random steps. One that never ends is never counted"),
+        (Fell, "an episode ended by 'fell', which is not in ending_names"),
+        (Thrust, "use spaces.Discrete to train it"),
+    ],
+)
+def test_what_is_no_mistake_is_a_note(env, words):
+    report = rlplay.check_environment(env)
+    assert report.ok, report
+    (remark,) = report.remarks
+    assert words in remark
+    assert f"Note: {remark}" in str(report)
 
 
 @pytest.mark.parametrize("thing", [int, spaces.Discrete(2), None])
