@@ -6,6 +6,7 @@ is at rest, so that options may change and state may be read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from rlplay.agents import create_agent, get_agent_spec
 from rlplay.config import RunConfig
 from rlplay.device import choose_num_threads, choose_precision, get_device
 from rlplay.envs import create_vector_env
-from rlplay.errors import ContractError
+from rlplay.errors import ContractError, TrainingDiverged
 from rlplay.seeding import split_seed
 
 __all__ = ["Episodes", "Move", "TrainingLoop", "Update", "num_torch_threads", "resolved"]
@@ -143,13 +144,29 @@ class TrainingLoop:
         while True:
             item: Move | Update
             if self.agent.updates_due > 0:
-                item = Update(self.total_steps, self.agent.train_step())
+                item = Update(self.total_steps, self._train_step())
             elif self.total_steps < self.config.total_steps:
                 item = self._move()
             else:
                 return
             self.items += 1
             yield item
+
+    def _train_step(self) -> dict[str, float]:
+        """Have the agent do one update.
+
+        Raises:
+            TrainingDiverged: For a metric that is no finite number.
+        """
+        metrics = self.agent.train_step()
+        for name, value in metrics.items():
+            if isinstance(value, float | np.floating) and not math.isfinite(value):
+                raise TrainingDiverged(
+                    f"The metric {name!r} is {value} after {self.total_steps:,} steps: learning "
+                    "has gone astray. Lower the learning rate, or check what the agent computes: "
+                    f'rlplay.check_agent("{self.config.algo}").'
+                )
+        return metrics
 
     def set_rewards(self, reward_config: dict[str, Any]) -> None:
         """Change what events pay from the next step on, and tell the agent.

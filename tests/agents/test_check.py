@@ -11,6 +11,7 @@ import torch
 import rlplay
 from rlplay.agents import AGENT_REGISTRY
 from rlplay.agents.base import Agent
+from rlplay.errors import TrainingDiverged
 
 
 class Linear(Agent):
@@ -280,6 +281,14 @@ def test_a_good_agent_prints_one_line():
     assert len(report.kept) > 12
     # The kernel's generators are as they were.
     assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+
+
+def test_a_training_with_a_loss_that_is_no_number_ends_and_says_so(tmp_path):
+    rlplay.register_agent("mine")(NanLoss)
+    config = rlplay.get_default_config("mine").replace(num_envs=4)
+    storage = rlplay.StorageManager(tmp_path)
+    with pytest.raises(TrainingDiverged, match=r"metric 'loss' is nan after 16 steps.*check_agent"):
+        rlplay.train(config, storage=storage, progress=False)
 
 
 class Returns(Linear):

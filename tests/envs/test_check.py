@@ -63,7 +63,7 @@ class ArrayReward(Line):
 
 class OldApi(Line):
     def step(self, action):
-        observation, reward, terminated, truncated, _ = super().step(action)
+        observation, reward, terminated, truncated, info = super().step(action)
         return observation, reward, terminated or truncated, info
 
 
@@ -104,7 +104,7 @@ class NotANumber(Line):
 
 class NumberAsFlag(Line):
     def step(self, action):
-        observation, reward, terminated, truncated, _ = super().step(action)
+        observation, reward, terminated, truncated, info = super().step(action)
         return observation, reward, int(terminated), truncated, info
 
 
