@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import numpy as np
+
 from rlplay.config import RunConfig, get_default_config
 from rlplay.envs import BaseEnvironment, create_env, get_env_spec
 from rlplay.errors import UnknownName, nearest
@@ -244,24 +246,24 @@ def _next_cell(answer: Callable[[int, int, int], tuple[int, int]]) -> Iterator[N
         x, y = 0, 0
         while (x, y) not in seen:
             seen[x, y] = len(seen)
-            to = call(answer, x, y, size)
+            came = call(answer, x, y, size)
             need(
-                isinstance(to, tuple | list)
-                and len(to) == 2
-                and all(isinstance(part, int) for part in to),
+                isinstance(came, tuple | list | np.ndarray)
+                and np.shape(came) == (2,)
+                and all(isinstance(part, int | np.integer) for part in came),
                 f"next_cell({x}, {y}, {size}) should be a pair of whole numbers, (x, y).",
             )
+            to = int(came[0]), int(came[1])
             need(
                 0 <= to[0] < size and 0 <= to[1] < size,
-                f"From ({x}, {y}) it goes to {tuple(to)}, beyond a board with {size} columns: "
+                f"From ({x}, {y}) it goes to {to}, beyond a board with {size} columns: "
                 f"the last is {size - 1}.",
             )
             need(
                 abs(to[0] - x) + abs(to[1] - y) == 1,
-                f"From ({x}, {y}) it jumps to {tuple(to)}: a snake moves to one of the 4 "
-                "neighbours.",
+                f"From ({x}, {y}) it jumps to {to}: a snake moves to one of the 4 neighbours.",
             )
-            x, y = int(to[0]), int(to[1])
+            x, y = to
         need(
             (x, y) == (0, 0) and len(seen) == size * size,
             f"On a board with side {size} the walk comes back to ({x}, {y}) after "

@@ -23,6 +23,7 @@ import importlib
 import io
 import os
 import re
+import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -271,6 +272,8 @@ def _numbers(got: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
         found = np.asarray(got.detach().cpu() if hasattr(got, "detach") else got)
     except Exception:  # whatever an object of the answer's own does there
         raise refused from None
+    if found.dtype.kind == "b":
+        raise Hint(f"{what} should be {kind}, not True or False: float(...) or .astype(float).")
     if found.dtype.kind not in "iuf":
         raise refused
     array = found.astype(np.float64)
@@ -349,7 +352,8 @@ def _quiet() -> Iterator[None]:
 @contextmanager
 def _patience() -> Iterator[None]:
     """Raise `_TooLong` into what does not come to an end, also where signals cannot (Windows)."""
-    caller = ctypes.c_ulong(threading.get_ident())
+    here = threading.get_ident()
+    caller = ctypes.c_ulong(here)
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
     ended, lock = threading.Event(), threading.Lock()
 
@@ -359,8 +363,13 @@ def _patience() -> Iterator[None]:
             with lock:
                 if not ended.is_set():
                     raise_in(caller, ctypes.py_object(_TooLong))
+                    if wakes:
+                        signal.pthread_kill(here, signal.SIGALRM)
             wait = 0.5  # an answer with a bare `except:` in its loop kept it
 
+    # What sleeps looks up at a signal alone, which only the main thread can get.
+    wakes = hasattr(signal, "pthread_kill") and here == threading.main_thread().ident
+    before = signal.signal(signal.SIGALRM, lambda *_: None) if wakes else None
     watcher = threading.Thread(target=watch, name="rlplay-patience", daemon=True)
     watcher.start()
     try:
@@ -370,3 +379,5 @@ def _patience() -> Iterator[None]:
             ended.set()
             raise_in(caller, None)  # one that was raised, and did not arrive yet
         watcher.join()
+        if wakes:
+            signal.signal(signal.SIGALRM, before)

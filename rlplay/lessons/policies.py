@@ -156,8 +156,8 @@ def _check_to_go(
     answer: Callable[[list[float], list[float], float], Any],
 ) -> Iterator[None]:
     cases = (
-        ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0], 0.5),
         ([0.0, 0.0, 8.0], [1.0, 2.0, 3.0], 0.9),
+        ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0], 0.5),
         ([2.0, -1.0, 0.5, 4.0], [0.5, 0.0, -0.5, 1.0], 0.99),
     )
     for rewards, values, gamma in cases:
@@ -175,6 +175,8 @@ def _check_to_go(
                 "These are reward minus baseline: what comes later belongs to G too.": (
                     np.array(rewards) - baseline
                 ),
+                "That is the TD error, one reward and the next state's value. Here all rewards from "
+                "this step on are summed.": _gae(rewards, values, 0.0, gamma, 0.0),
             },
             what=f"For rewards {rewards}, the result",
         )
@@ -235,13 +237,17 @@ def _check_clipped(answer: Callable[[float, float, float], Any]) -> Iterator[Non
     for advantage, clip in ((2.0, 0.2), (-1.0, 0.2), (3.0, 0.3)):
         bounded = ratios.clip(1.0 - clip, 1.0 + clip)
         free, held = ratios * advantage, bounded * advantage
+        larger = (
+            "That is max; PPO takes the smaller of the two, so that it never hopes too much."
+            if advantage > 0
+            else "That is the smaller ratio, times the advantage. Multiply first and compare then: "
+            "with a negative advantage, the larger ratio gives the smaller product."
+        )
         expect(
             [call(answer, ratio, advantage, clip) for ratio in ratios.tolist()],
             np.minimum(free, held),
             {
-                "That is max; PPO takes the smaller of the two, so that it never hopes too much.": (
-                    np.maximum(free, held)
-                ),
+                larger: np.maximum(free, held),
                 "That clips always. Where the ratio has gone the wrong way, the smaller of both "
                 "lets the gradient bring it back: min(r A, clip(r) A).": held,
                 "That is r A, not clipped at all.": free,

@@ -80,7 +80,7 @@ _NOW, _LATER = (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 2.0)
 @exercise("two_gammas", parts=2)
 def _two_gammas(answer: Any) -> Iterator[None]:
     need(
-        isinstance(answer, tuple | list) and len(answer) == 2,
+        isinstance(answer, tuple | list | np.ndarray) and len(answer) == 2,
         "Give two numbers: (impatient, patient).",
     )
     for gamma, wants, name in zip(
@@ -97,7 +97,7 @@ def _two_gammas(answer: Any) -> Iterator[None]:
         need(
             now > later if wants == "1 now" else later > now,
             f"With {name} = {float(gamma):g}, 1 now is worth 1 and 2 later are worth "
-            f"2 * gamma ** 3 = {later:.3g}: that agent would not take {wants}.",
+            f"2 * gamma ** 3 = {later:.6g}: that agent would not take {wants}.",
         )
         yield
 

@@ -337,10 +337,24 @@ class SmallCliff(NumberedWorld):
         return state, reward, self._ended
 
 
+class CountedChoices(EpsilonGreedy):
+    """Counts how often it is asked."""
+
+    calls = 0
+
+    def __deepcopy__(self, memo: Any) -> CountedChoices:
+        return self  # an answer is called with copies, and this one counts
+
+    def __call__(self, row: Sequence[float]) -> int:
+        """Choose an action, and count it."""
+        self.calls += 1
+        return super().__call__(row)
+
+
 @exercise("q_learning", parts=3)
 def _q_learning(answer: Callable[..., Any]) -> Iterator[None]:
-    world = SmallCliff()
-    got = call(answer, world, EpsilonGreedy(0.2, seed=3), _EPISODES, 0.5, _GAMMA)
+    world, choose = SmallCliff(), CountedChoices(0.2, seed=3)
+    got = call(answer, world, choose, _EPISODES, 0.5, _GAMMA)
     shape = (world.num_states, world.num_actions)
     try:
         table = np.asarray(got, np.float64)
@@ -355,6 +369,11 @@ def _q_learning(answer: Callable[..., Any]) -> Iterator[None]:
     need(
         world.resets == _EPISODES,
         f"It should play {_EPISODES} episodes, and world.reset() was called {world.resets} times.",
+    )
+    need(
+        choose.calls >= world.steps,
+        f"It walked {world.steps} steps and asked choose {choose.calls} times: each action is "
+        "choose(table[state]).",
     )
     yield
     model, best = plan(_SMALL, _GAMMA, -1.0, goal=0.0, cliff=-20.0)

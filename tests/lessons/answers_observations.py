@@ -147,6 +147,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (one_hot_zeros, "There is no 1 yet"),
         (one_hot_inverted, "the others are 0"),
         (one_hot_short, "shape"),
+        (lambda index, size: np.arange(size) == index, "not True or False"),
         (3, "Give the function itself"),
     ],
     "food_ahead": [

@@ -118,6 +118,10 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
             lambda r, v, g: [a - b for a, b in zip(r, v, strict=True)],
             "what comes later",
         ),
+        (
+            lambda r, v, g: [a + g * c - b for a, b, c in zip(r, v, [*v[1:], 0.0], strict=True)],
+            "That is the TD error",
+        ),
         (lambda r, v, g: sum(advantages_to_go(r, v, g)), "numbers of shape"),
         (lambda r, v, g: r.reverse() or advantages_to_go(r, v, g), "changes what it was given"),
     ],
@@ -140,6 +144,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
             "That is max",
         ),
         (lambda r, a, c: min(max(r, 1 - c), 1 + c) * a, "clips always"),
+        (lambda r, a, c: min(r, min(max(r, 1 - c), 1 + c)) * a, "the smaller ratio, times"),
         (lambda r, a, c: r * a, "not clipped at all"),
         (lambda r, a, c: min(max(r, 1 - c), 1 + c), "multiply by the advantage"),
         (lambda r, a, c: -clipped_objective(r, a, c), "no minus"),

@@ -57,7 +57,7 @@ def turned(head, direction, food):
 RIGHT = {
     "discounted_return": [discounted, backwards],
     "returns_from_each_step": [from_each_step, from_each_step_array],
-    "two_gammas": [(0.5, 0.95), [0, 1], (np.float64(0.1), 0.8)],
+    "two_gammas": [(0.5, 0.95), [0, 1], (np.float64(0.1), 0.8), np.array([0.5, 0.95])],
     "greedy_action": [greedy, greedy_last],
     "three_apples": [[2, 2, 0, 0, 1, 1, 1, 0], (2, 2, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)],
 }

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from rlplay.lessons.tables import EpsilonGreedy
+
 
 def td_update(old, target, alpha):
     return old + alpha * (target - old)
@@ -74,6 +76,10 @@ def q_learning_lists(world, choose, episodes, alpha, gamma):
                 break
             state = after
     return table
+
+
+def without_choose(world, choose, episodes, alpha, gamma):
+    return q_learning(world, EpsilonGreedy(0.2, seed=9), episodes, alpha, gamma)
 
 
 def with_sarsa(world, choose, episodes, alpha, gamma):
@@ -232,6 +238,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     ],
     "q_learning": [
         (with_sarsa, "what SARSA learns"),
+        (without_choose, "asked choose 0 times"),
         (without_gamma, "gamma is missing"),
         (state_stands_still, "Does the state move on"),
         (target_of_this_state, "the row of next_state"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 import time
 import warnings
@@ -66,7 +68,10 @@ def raises(numbers):
         (lambda numbers: [1.0], "should be numbers of shape (2,), not of shape (1,)."),
         (lambda numbers: [[1.0], [2.0, 3.0]], "should be numbers of shape (2,), not [[1], [2, 3]]"),
         (lambda numbers: ["2", "4"], "should be numbers of shape (2,), not ['2', '4']."),
-        (lambda numbers: [True, False], "should be numbers of shape (2,), not [True, False]."),
+        (
+            lambda numbers: [True, False],
+            "should be numbers of shape (2,), not True or False: float(...) or .astype(float).",
+        ),
         (lambda numbers: [2j, 4j], "should be numbers"),
         (lambda numbers: [np.nan, 4.0], "is not a number (NaN)"),
         (lambda numbers: [2.0, 5.0], "The result should be [2, 4], not [2, 5]."),
@@ -156,6 +161,21 @@ def test_only_the_line_is_printed(line):
         return float(np.float64(2 * number) + 0 * np.log(np.float64(0)) if number < 0 else 4.0)
 
     assert line(look, talks) == "ok 1/1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows wakes nobody who sleeps")
+def test_an_answer_that_waits_is_given_up(line, monkeypatch):
+    monkeypatch.setattr(checking, "_PATIENCE", 0.2)
+    before = signal.getsignal(signal.SIGALRM)
+
+    def look(answer):
+        call(answer, 1)
+        yield
+
+    begin = time.monotonic()
+    assert line(look, lambda _: time.sleep(600)).startswith("0/1: No end after 0.2 seconds")
+    assert time.monotonic() - begin < 300
+    assert signal.getsignal(signal.SIGALRM) is before
 
 
 @pytest.mark.parametrize("keeps", [False, True], ids=["plain", "bare except"])
