@@ -224,9 +224,11 @@ def _device_type(value: str | torch.device, what: str, *, allow_auto: bool = Fal
     if name in DEVICE_TYPES or (allow_auto and name == "auto"):
         return name
     known = (*(["auto"] if allow_auto else []), *sorted(DEVICE_TYPES))
+    # The nearest word to "gpu" is "cpu", which is the opposite of what is meant.
+    meant = nearest(name, known) if name != "gpu" else " A GPU is cuda (NVIDIA) or mps (Apple)."
     raise DeviceError(
-        f"{what}={str(value)!r} is no device. Known: {', '.join(known)}.{nearest(name, known)} "
-        f"On this machine: {', '.join(available_devices())}."
+        f"{what}={str(value)!r} is no device. Known: {', '.join(known)}.{meant} On this machine: "
+        f"{', '.join(available_devices())}."
     )
 
 

@@ -7,6 +7,7 @@ over the seeds with a bootstrap interval, and the probability that one algorithm
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,24 @@ __all__ = [
 _BATCH = 250
 
 
+def _numbers(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Read numbers.
+
+    Raises:
+        ConfigError: For anything else, and for NaN.
+    """
+    try:
+        numbers = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"Statistics need numbers, not {reprlib.repr(values)}. Give scores as a list or an "
+            "array, with a row for each seed."
+        ) from None
+    if np.isnan(numbers).any():
+        raise ConfigError("A value is NaN. Leave out what has no score.")
+    return numbers
+
+
 def interquartile_mean(values: npt.ArrayLike, axis: int = 0) -> Any:
     """Give the mean of the middle half: the lowest and the highest quarter do not count.
 
@@ -40,11 +59,11 @@ def interquartile_mean(values: npt.ArrayLike, axis: int = 0) -> Any:
         A float for one row of values, else an array without the axis.
 
     Raises:
-        ConfigError: When there are no values.
+        ConfigError: When there are no values, or something is no number.
     """
     from scipy.stats import trim_mean
 
-    numbers = np.asarray(values, np.float64)
+    numbers = _numbers(values)
     if numbers.ndim == 0 or numbers.shape[axis] == 0:
         raise ConfigError("An interquartile mean needs at least 1 value along the axis.")
     mean = trim_mean(numbers, 0.25, axis=axis)
@@ -75,11 +94,11 @@ def bootstrap_interval(
         Lower and upper bound: floats for one row of values, else arrays without the axis.
 
     Raises:
-        ConfigError: For fewer than two values, or a number out of range.
+        ConfigError: For fewer than two values, what is no number, or a number out of range.
     """
     from scipy.stats import bootstrap
 
-    numbers = np.asarray(values, np.float64)
+    numbers = _numbers(values)
     if numbers.ndim == 0 or numbers.shape[axis] < 2:
         raise ConfigError("A bootstrap interval needs at least 2 values along the axis.")
     _check_drawing(confidence, resamples)
@@ -122,11 +141,11 @@ def difference_interval(
         Lower and upper bound of ours minus theirs.
 
     Raises:
-        ConfigError: For fewer than two values, or a number out of range.
+        ConfigError: For fewer than two values, what is no number, or a number out of range.
     """
     from scipy.stats import bootstrap
 
-    rows = tuple(np.asarray(row, np.float64).ravel() for row in (ours, theirs))
+    rows = tuple(_numbers(row).ravel() for row in (ours, theirs))
     if min(map(len, rows)) < 2:
         raise ConfigError("A bootstrap interval needs at least 2 values on either side.")
     _check_drawing(confidence, resamples)
@@ -172,7 +191,7 @@ def probability_of_improvement(better: npt.ArrayLike, worse: npt.ArrayLike) -> f
     """
     from scipy.stats import rankdata
 
-    first, second = (np.asarray(row, np.float64).ravel() for row in (better, worse))
+    first, second = (_numbers(row).ravel() for row in (better, worse))
     if not len(first) or not len(second):
         raise ConfigError("A probability of improvement needs at least 1 value on either side.")
     ranks = rankdata(np.concatenate([first, second]))[: len(first)]

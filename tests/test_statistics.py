@@ -113,6 +113,9 @@ def test_the_interval_of_a_difference() -> None:
     [
         ([1], [1, 2], {}, "at least 2 values on either side"),
         ([1, 2], [], {}, "at least 2 values on either side"),
+        ([1, 2], ["a", "b"], {}, "need numbers, not \\['a', 'b'\\]"),
+        ([1, [2, 3]], [1, 2], {}, "need numbers"),
+        ([1, None], [1, 2], {}, "is NaN"),
         ([1, 2], [1, 2], {"confidence": 1}, "confidence"),
         ([1, 2], [1, 2], {"resamples": 0}, "resamples"),
     ],
@@ -120,3 +123,11 @@ def test_the_interval_of_a_difference() -> None:
 def test_differences_that_cannot_be_drawn_are_refused(ours, theirs, options, reason) -> None:
     with pytest.raises(ConfigError, match=reason):
         difference_interval(ours, theirs, **options)
+
+
+def test_what_is_no_number_is_refused() -> None:
+    for values in ("a", ["a"], {}, [object()]):
+        with pytest.raises(ConfigError, match="need numbers"):
+            interquartile_mean(values)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="NaN"):
+        probability_of_improvement([1.0], [float("nan")])

@@ -81,9 +81,9 @@ def register_agent(
 
     Raises:
         ContractError: When the class is not an `Agent`.
-        ConfigError: For a name of one of rlplay's own algorithms.
+        ConfigError: For what is no name, or that of one of rlplay's own algorithms.
     """
-    need_name("register_agent", name)
+    need_name("An algorithm", "register_agent", name)
 
     def register(agent: Any) -> type[Agent]:
         if not (inspect.isclass(agent) and issubclass(agent, Agent)):

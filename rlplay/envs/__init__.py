@@ -244,14 +244,10 @@ def register_env(
         The class, or the decorator.
 
     Raises:
-        ConfigError: For a name without a letter or digit, or one of rlplay's own.
+        ConfigError: For what is no name, or one of rlplay's own.
         ContractError: For something that is no `BaseEnvironment`.
     """
-    need_name("register_env", name)
-    if not re.search(r"[A-Za-z0-9]", str(name)):
-        raise ConfigError(
-            f"An environment cannot be named {name!r}. Allowed: text with a letter or digit."
-        )
+    need_name("An environment", "register_env", name)
 
     def register(cls: EnvironmentT) -> EnvironmentT:
         if not _is_environment(cls):
@@ -259,7 +255,7 @@ def register_env(
                 f"{cls!r} is no subclass of rlplay.envs.BaseEnvironment. Derive the class from it."
             )
         built_in = name in ENV_REGISTRY and is_built_in(ENV_REGISTRY[name].env)
-        if (built_in or str(name).startswith(PREFIX)) and not is_built_in(cls):
+        if (built_in or name.startswith(PREFIX)) and not is_built_in(cls):
             raise ConfigError(f"{name!r} is an environment of rlplay's own. Take another name.")
         paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
         spec = EnvSpec(

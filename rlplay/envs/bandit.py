@@ -91,6 +91,7 @@ class BanditEnv(BaseEnvironment):
         self.observation_space = OneHot(1)
         self.action_space = spaces.Discrete(self.config.arms)
         self._generator = np.random.default_rng(0)
+        self._is_running = False
         self._begin()
 
     @classmethod
@@ -118,6 +119,7 @@ class BanditEnv(BaseEnvironment):
             seed = int(self.np_random.integers(1 << EPISODE_SEED_BITS))
         self._generator = np.random.default_rng(seed)
         self._begin()
+        self._is_running = True
         return np.ones(1, np.float32), {"episode_seed": seed, **self._info()}
 
     def _info(self) -> dict[str, Any]:
@@ -127,11 +129,11 @@ class BanditEnv(BaseEnvironment):
         """Pull an arm.
 
         Raises:
-            ContractError: After the end of an episode.
+            ContractError: When no episode is running.
             gymnasium.error.InvalidAction: For an arm that does not exist.
         """
-        if self._steps == self.config.pulls:
-            raise ContractError("This episode has ended. Call reset() before the next step.")
+        if not self._is_running:
+            raise ContractError("No episode is running. Call reset() before step().")
         if not self.action_space.contains(action):
             raise gymnasium.error.InvalidAction(
                 f"{action!r} is no arm. Allowed: 0 to {self.config.arms - 1}."
@@ -149,6 +151,7 @@ class BanditEnv(BaseEnvironment):
         if self.config.drift:
             self._means += self._generator.normal(0.0, self.config.drift, self.config.arms)
         truncated = self._steps == self.config.pulls
+        self._is_running = not truncated
         return np.ones(1, np.float32), self._reward, False, truncated, self._info()
 
     @property
@@ -223,6 +226,7 @@ class BanditEnv(BaseEnvironment):
         """Go on where `get_state` was called."""
         for name in self._STATE:
             setattr(self, name, state[name])
+        self._is_running = self._steps < self.config.pulls
         self._means = np.array(state["means"], np.float64)
         self._pulls = np.array(state["pulls"], np.int64)
         self._sums = np.array(state["sums"], np.float64)

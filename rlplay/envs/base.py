@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -19,21 +20,41 @@ from rlplay.errors import ConfigError, ContractError
 __all__ = ["BaseEnvironment", "NoOptions", "VectorEnvironment", "is_built_in", "need_name"]
 
 
+_LONGEST_NAME = 64  # characters
+
+
 def is_built_in(cls: type[Any]) -> bool:
     """Say whether rlplay itself brings a class, and not a person."""
     return cls.__module__.partition(".")[0] == "rlplay"
 
 
-def need_name(decorator: str, name: Any) -> None:
-    """Refuse a decorator without brackets, which gets the class in place of a name.
+def need_name(kind: str, decorator: str, name: Any) -> None:
+    """Refuse what is no name for something that is registered.
+
+    Args:
+        kind: What is named, as the message begins.
+        decorator: What registers it.
+        name: What came as its name.
 
     Raises:
-        ContractError: When the name is a class.
+        ContractError: For a class or a function: the decorator was written without brackets.
+        ConfigError: For anything else that is no name.
     """
-    if isinstance(name, type):
+    if callable(name):
+        word = getattr(name, "__name__", "mine").lower()
         raise ContractError(
-            f'@{decorator} needs a name: write @{decorator}("{name.__name__.lower()}") above '
-            f"class {name.__name__}."
+            f'@{decorator} needs a name: write @{decorator}("{word}") above '
+            f"{'class' if isinstance(name, type) else 'def'} {getattr(name, '__name__', '')}."
+        )
+    if not (
+        isinstance(name, str)
+        and re.search(r"[A-Za-z0-9]", name)
+        and len(name) <= _LONGEST_NAME
+        and name.isprintable()
+    ):
+        raise ConfigError(
+            f"{kind} cannot be named {name!r}. Allowed: text of 1 to {_LONGEST_NAME} characters "
+            "with a letter or digit, such as 'my_idea'."
         )
 
 

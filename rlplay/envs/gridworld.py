@@ -62,7 +62,7 @@ def read_map(text: str) -> tuple[str, ...]:
         ConfigError: For a map that cannot be played.
     """
     rows = tuple(row.strip() for row in MAPS.get(text, text).strip().split("\n"))
-    if text not in MAPS and len(rows) == 1 and not set(text) <= set(LEGEND):
+    if text not in MAPS and len(rows) == 1 and not set(rows[0]) <= set(LEGEND):
         raise ConfigError(
             f"No map {text!r}.{nearest(text, MAPS)} Available: {', '.join(MAPS)}; or rows of the "
             f"characters {' '.join(LEGEND)}."
@@ -225,6 +225,7 @@ class GridworldEnv(BaseEnvironment):
         self._steps = 0
         self._return = 0.0
         self._ending: str | None = None
+        self._is_running = False
         self._generator = np.random.default_rng(0)
 
     @classmethod
@@ -245,17 +246,18 @@ class GridworldEnv(BaseEnvironment):
             seed = int(self.np_random.integers(1 << EPISODE_SEED_BITS))
         self._generator = np.random.default_rng(seed)
         self._at, self._steps, self._return, self._ending = self._start, 0, 0.0, None
+        self._is_running = True
         return self._observe(), {"episode_seed": seed, "steps": 0}
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Walk one cell.
 
         Raises:
-            ContractError: After the end of an episode.
+            ContractError: When no episode is running.
             gymnasium.error.InvalidAction: For an action that does not exist.
         """
-        if self._ending is not None:
-            raise ContractError("This episode has ended. Call reset() before the next step.")
+        if not self._is_running:
+            raise ContractError("No episode is running. Call reset() before step().")
         if not self.action_space.contains(action):
             raise gymnasium.error.InvalidAction(
                 f"{action!r} is no action. Allowed: 0 up, 1 right, 2 down, 3 left."
@@ -273,6 +275,7 @@ class GridworldEnv(BaseEnvironment):
         truncated = not terminated and self._steps == self.config.max_steps
         if terminated or truncated:
             self._ending = _EVENTS[character] if terminated else "truncated"
+            self._is_running = False
         info: dict[str, Any] = {"steps": self._steps}
         if terminated:
             info["death_reason"] = self._ending
@@ -405,5 +408,6 @@ class GridworldEnv(BaseEnvironment):
         self._at = (int(state["at"][0]), int(state["at"][1]))
         self._steps, self._return = int(state["steps"]), float(state["return"])
         self._ending = state["ending"]
+        self._is_running = self._ending is None
         self._generator.bit_generator.state = state["generator"]
         self.np_random.bit_generator.state = state["np_random"]

@@ -18,7 +18,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, create_model
 
-from rlplay.envs.base import BaseEnvironment
+from rlplay.envs.base import BaseEnvironment, need_name
 from rlplay.errors import (
     ConfigError,
     ContractError,
@@ -266,14 +266,6 @@ def _numbers(what: str, values: Any, shape: tuple[int, ...], meaning: str) -> ND
     return array
 
 
-def _checked_name(kind: str, name: Any) -> None:
-    if not (isinstance(name, str) and name.strip() and len(name) <= 64):
-        raise ConfigError(
-            f"{kind} cannot be named {name!r}. Allowed: text of 1 to 64 characters, such as "
-            "'my_idea'. Write the name in brackets behind the decorator."
-        )
-
-
 def _checked_function(kind: str, function: Any) -> None:
     if not callable(function) or inspect.isclass(function):
         raise ContractError(f"{kind} must be a function, not {function!r}.")
@@ -325,7 +317,7 @@ def register_reward(
         ConfigError: For a name that cannot be.
         ContractError: For something that is no function.
     """
-    _checked_name("A reward function", name)
+    need_name("A reward function", "register_reward", name)
 
     def register(function: FunctionT) -> FunctionT:
         _checked_function("A reward", function)
@@ -379,7 +371,7 @@ def register_observation(
         ConfigError: For a name, size or range that cannot be.
         ContractError: For something that is no function.
     """
-    _checked_name("An observation block", name)
+    need_name("An observation block", "register_observation", name)
     if type(size) is not int or not 1 <= size <= _MOST_NUMBERS:
         raise ConfigError(
             f"Observation block {name!r}: size = {size!r} is not allowed. Allowed: a whole number "

@@ -138,7 +138,7 @@ def _replay_buffer(answer: Callable[[int], Any]) -> Iterator[None]:
     )
     yield
     need(
-        _list_of(buffer, 5, seed=2) == _list_of(buffer, 5, seed=2),
+        _list_of(buffer, 60, seed=2) == _list_of(buffer, 60, seed=2),
         "The same generator should give the same draw: use the generator that sample is given.",
     )
     need(

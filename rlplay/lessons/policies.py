@@ -175,8 +175,8 @@ def _check_to_go(
                 "These are reward minus baseline: what comes later belongs to G too.": (
                     np.array(rewards) - baseline
                 ),
-                "That is the TD error, one reward and the next state's value. Here all rewards from "
-                "this step on are summed.": _gae(rewards, values, 0.0, gamma, 0.0),
+                "That is the TD error, one reward and the next state's value. Here all rewards "
+                "from this step on are summed.": _gae(rewards, values, 0.0, gamma, 0.0),
             },
             what=f"For rewards {rewards}, the result",
         )

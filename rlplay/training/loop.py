@@ -156,11 +156,19 @@ class TrainingLoop:
         """Have the agent do one update.
 
         Raises:
+            ContractError: For a metric that is no number.
             TrainingDiverged: For a metric that is no finite number.
         """
         metrics = self.agent.train_step()
         for name, value in metrics.items():
-            if isinstance(value, float | np.floating) and not math.isfinite(value):
+            try:
+                finite = math.isfinite(value)
+            except TypeError:
+                raise ContractError(
+                    f"train_step gave {name} as {type(value).__name__}, not a number: write "
+                    "float(...) around it."
+                ) from None
+            if not finite:
                 raise TrainingDiverged(
                     f"The metric {name!r} is {value} after {self.total_steps:,} steps: learning "
                     "has gone astray. Lower the learning rate, or check what the agent computes: "

@@ -151,12 +151,18 @@ def test_a_cells_reward_can_change_while_it_is_played():
     assert env.step(1)[1] == -5.0
 
 
+def test_a_map_of_one_row_may_end_with_its_line():
+    assert rlplay.create_env("gridworld", map="S.G\n").rows == ("S.G",)
+
+
 def test_an_episode_is_cut_after_its_steps_and_then_over():
     env = rlplay.create_env("gridworld", map="empty", max_steps=2)
+    with pytest.raises(ContractError, match="No episode is running"):
+        env.step(0)
     env.reset(seed=0)
     assert env.step(0)[2:4] == (False, False)
     assert env.step(0)[2:4] == (False, True)
-    with pytest.raises(ContractError, match="has ended"):
+    with pytest.raises(ContractError, match="No episode is running"):
         env.step(0)
 
 

@@ -393,8 +393,11 @@ def test_a_block_needs_a_name_of_its_own():
         rlplay.create_env("snake", blocks=["food"])
     with pytest.raises(ConfigError, match="names one twice"):
         rlplay.create_env("snake", blocks=["compass", "compass"])
-    with pytest.raises(ConfigError, match="cannot be named"):
-        rlplay.register_reward(lambda t: 0)  # the decorator without its brackets
+    with pytest.raises(ContractError, match=r'write @register_reward\("mine"\) above def mine'):
+
+        @rlplay.register_reward
+        def mine(t):
+            return t.rewards
 
 
 def test_blocks_are_named_on_the_command_line_too():

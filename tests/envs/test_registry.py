@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from pydantic import BaseModel, ConfigDict, Field
 
+from rlplay.agents import register_agent
 from rlplay.envs import (
     ENV_REGISTRY,
     BaseEnvironment,
@@ -158,10 +159,12 @@ def test_registering_again_replaces(registry):
     assert issubclass(First, Coin)
 
 
-@pytest.mark.parametrize("name", ["", "!?", " "])
+@pytest.mark.parametrize("name", ["", "!?", " ", None, 5, "x" * 65, "a\nb"])
 def test_a_name_needs_a_letter(registry, name):
-    with pytest.raises(ConfigError, match="cannot be named"):
+    with pytest.raises(ConfigError, match="An environment cannot be named"):
         register_env(name, Coin)
+    with pytest.raises(ConfigError, match="An algorithm cannot be named"):
+        register_agent(name)
 
 
 def test_only_environments_can_be_registered(registry):

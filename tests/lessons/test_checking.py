@@ -70,7 +70,7 @@ def raises(numbers):
         (lambda numbers: ["2", "4"], "should be numbers of shape (2,), not ['2', '4']."),
         (
             lambda numbers: [True, False],
-            "should be numbers of shape (2,), not True or False: float(...) or .astype(float).",
+            "(2,), not True or False: float(...) or .astype(float).",
         ),
         (lambda numbers: [2j, 4j], "should be numbers"),
         (lambda numbers: [np.nan, 4.0], "is not a number (NaN)"),
