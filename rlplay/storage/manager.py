@@ -495,10 +495,11 @@ class StorageManager:
         Raises:
             StorageError: When the models folder is none, or cannot be read.
         """
-        if self.base_dir.exists() and not self.base_dir.is_dir():
+        there = next(path for path in (self.base_dir, *self.base_dir.parents) if path.exists())
+        if not there.is_dir():
             raise StorageError(
-                f"{self.base_dir} is a file, where the models folder should be. Move it away, or "
-                "set RLPLAY_MODELS to another folder."
+                f"{there} is a file, where the models folder {self.base_dir} needs a folder. Move "
+                "it away, or set RLPLAY_MODELS to another folder."
             )
         only = None if env_name is None else slug(env_name)
         index = RunIndex(self.base_dir / _INDEX)

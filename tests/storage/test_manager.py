@@ -129,7 +129,8 @@ def test_without_any_the_folder_is_here_and_made_with_the_first_run(tmp_path, mo
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path, config, below):
     (tmp_path / "models").write_text("a file, not a folder")
     storage = StorageManager(tmp_path / "models" / below)
-    assert storage.list_runs() == []
+    with pytest.raises(StorageError, match=r"models is a file, .*RLPLAY_MODELS"):
+        storage.list_runs()
     with pytest.raises(StorageError, match=r"A file stands .*RLPLAY_MODELS"):
         storage.create_run(config)
 
