@@ -174,6 +174,8 @@ class Monitor:
     def on_change(self, call: Callable[[], None]) -> None:
         """Have something called when state, message, pace or options changed; not for numbers.
 
+        At a pace it is called for each new board too, and at full speed for none.
+
         Args:
             call: Must return at once; it runs in the trainer's thread. Registered once, however
                 often it is given.
@@ -278,6 +280,8 @@ class Monitor:
                 fields["board_version"] = old.board_version + 1
             self._snapshot = dataclasses.replace(old, **fields)
             told = any(name in fields and fields[name] != getattr(old, name) for name in _TOLD)
+            # At a pace each board is one that an eye follows.
+            told |= "game_state" in fields and not self._snapshot.is_max_speed
             listeners = self._listeners if told else ()
         for call in listeners:
             call()

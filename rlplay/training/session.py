@@ -768,7 +768,7 @@ class _Trainer:
         self._saved_at: float | None = None
         self._save_due: float | None = None  # when the checkpoint of a pause is
         self._message = ""
-        self._published = 0.0
+        self._publish_at = 0.0  # when the next snapshot is due
         self._unseen = True  # something happened since it was published
 
     # The thread --------------------------------------------------------------------------------
@@ -993,7 +993,7 @@ class _Trainer:
 
     def _train(self) -> None:
         items = self._loop.run()
-        self._published = progressed = time.monotonic()
+        self._publish_at = progressed = time.monotonic()
         while self._obey() and (item := next(items, None)) is not None:
             self._recorder.take(item)
             if isinstance(item, Move):
@@ -1006,7 +1006,7 @@ class _Trainer:
                 self._learner = item.metrics or self._learner
             self._unseen = True
             now = time.monotonic()
-            if now - self._published >= _PUBLISH_EVERY:
+            if now >= self._publish_at - _PUBLISH_EVERY / 4:  # no move is left out for coming early
                 self._hear_saver()
                 self._publish(now)
                 self._offer_weights()
@@ -1254,7 +1254,9 @@ class _Trainer:
                 fields["game_state"] = loop.env.render_state(0)
                 fields["observation"] = np.array(loop.observations[0], np.float32)
         self._monitor.publish(**fields)
-        self._published, self._unseen = now, False
+        # Thirty times a second on average, so that at thirty moves a second each one is seen.
+        self._publish_at = max(self._publish_at + _PUBLISH_EVERY, now + _PUBLISH_EVERY / 2)
+        self._unseen = False
 
     def _weights_owed(self) -> bool:
         """Whether somebody asks for weights that are newer than the published ones."""

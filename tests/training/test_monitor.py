@@ -75,6 +75,12 @@ def test_who_listens_is_told_of_decisions_and_not_of_numbers():
     assert calls == ["paused"]
     monitor.publish(moves_per_second=10.0)
     assert len(calls) == 2
+    monitor.publish(game_state={"steps": 1})  # at a pace, an eye follows each board
+    monitor.publish(total_steps=6)
+    assert len(calls) == 3
+    monitor.publish(is_max_speed=True)
+    monitor.publish(game_state={"steps": 2})
+    assert len(calls) == 3
 
 
 def test_boards_are_wanted_only_after_somebody_asked():

@@ -12,10 +12,13 @@ import threading
 import time
 from typing import Protocol
 
-__all__ = ["FRAME", "Painter", "Scene", "get_painter"]
+__all__ = ["FRAME", "FULL_SPEED_FRAME", "Painter", "Scene", "get_painter"]
 
 #: Seconds between two frames, at the fastest.
 FRAME = 1 / 30
+#: The same of a training at full speed: its board is wholly another one from frame to frame, and an
+#: eye makes no more of thirty of them than of ten. Each takes its core from the training.
+FULL_SPEED_FRAME = 1 / 10
 #: Seconds after which Python takes the interpreter from a thread that does not give it up, while
 #: something is painted often. At Python's own 5 ms, a trainer in plain Python holds a click up for
 #: some 30 ms.
@@ -121,7 +124,7 @@ class Painter:
                     self._take_turns(often=False)
                     self._thread = None
                     return
-            self._take_turns(often=wait < 0.1)
+            self._take_turns(often=wait <= FULL_SPEED_FRAME)
             self._wake.wait(max(0.0, began + wait - time.monotonic()))
             # However often it is woken, the painter leaves the trainers their share of Python.
             time.sleep(max(0.0, began + FRAME / 4 - time.monotonic()))

@@ -14,7 +14,7 @@ import ipywidgets as ipw
 from rlplay.errors import RlplayError
 from rlplay.training.monitor import Snapshot
 from rlplay.training.session import TrainingSession
-from rlplay_widgets.painter import FRAME, Painter
+from rlplay_widgets.painter import FRAME, FULL_SPEED_FRAME, Painter
 from rlplay_widgets.sight import Sight
 from rlplay_widgets.theme import DARK, LIGHT, Palette
 
@@ -178,7 +178,9 @@ class SessionScene:
             sight.frame_sent(now)
         if slow:
             return 0.5
-        return FRAME if snapshot.state in ("running", "stopping") else 0.2
+        if snapshot.state not in ("running", "stopping"):
+            return 0.2
+        return FULL_SPEED_FRAME if snapshot.is_max_speed else FRAME
 
     def frame(self, now: float, *, fresh: bool = False, crowded: bool = False) -> Frame:
         """Give what there is to paint.
