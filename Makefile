@@ -22,7 +22,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 TEST_NOTEBOOKS = rm -rf build/notebook-models build/solutions && \
   $(BIN)/python notebooks/build.py --solutions build/solutions --expected && \
   RLPLAY_CI=1 RLPLAY_MODELS="$(CURDIR)/build/notebook-models" \
-  $(BIN)/python -m pytest --nbval-lax notebooks build/solutions
+  $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --nbval-lax notebooks build/solutions
 
 .PHONY: help lab test test-long notebooks clean
 
