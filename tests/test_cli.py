@@ -309,6 +309,10 @@ def test_a_fork_begins_with_the_weights_and_other_options(trained, capsys, monke
     storage = StorageManager(models)
     error = fails(capsys, "train", "--resume", trained.run_id)
     assert f"rlplay train --fork {trained.run_id} --steps 2000" in error
+    error = fails(capsys, "train", "--resume", trained.run_id, "--name", "my run", "--quiet")
+    assert f"rlplay train --fork {trained.run_id} --name 'my run' --quiet" in error
+    error = fails(capsys, "train", "--fork", trained.run_id, "--device", "cuda")
+    assert "this machine has no" in error
     words = ["--fork", trained.run_id, "--steps", "3200", "--learning-rate", "0.0002", "--quiet"]
     assert main(["train", *words, "--run-id", "fork-1"]) == 0
     capsys.readouterr()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 from collections.abc import Callable, Sequence
@@ -17,6 +19,7 @@ from pydantic.fields import FieldInfo
 from rlplay.agents import get_agent_spec, list_algorithms
 from rlplay.cli.words import add_import, import_modules, positive
 from rlplay.config import RunConfig, describe_preset, get_default_config, list_presets
+from rlplay.device import get_device
 from rlplay.envs import ENV_REGISTRY, get_env_spec
 from rlplay.envs.rewards import NumberOrFormula, reward_variables
 from rlplay.errors import ConfigError, StorageError, nearest
@@ -93,8 +96,15 @@ def run_train(words: Sequence[str]) -> int:
     else:
         storage = get_storage_manager()
         changes.setdefault("name", f"{base.name or base.run_id} forked"[:200])
+        get_device(changes.get("device", "auto"))  # before there is a run
         run_id = storage.fork_run(base.env_name, str(base.run_id), **changes)
-        session = TrainingSession.resume_run(base.env_name, run_id, storage, checkpoint_every=every)
+        session = TrainingSession.resume_run(
+            base.env_name,
+            run_id,
+            storage,
+            device=changes.get("device"),
+            checkpoint_every=every,
+        )
     return _train(session, arguments)
 
 
@@ -142,8 +152,7 @@ def _run_saved(words: Sequence[str]) -> int:
     if others:
         raise ConfigError(
             f"A saved run goes on with its own options, not with {others[0]!r}. Begin a new run "
-            f"with its weights, and change that: rlplay train --fork {arguments.resume} "
-            f"{' '.join(others)}"
+            f"with its weights, and change that: rlplay train {_as_fork(words)}"
             if arguments.resume
             else f"A saved run is done again with its own options, not with {others[0]!r}."
         )
@@ -163,6 +172,12 @@ def _run_saved(words: Sequence[str]) -> int:
             checkpoint_every=every,
         )
     return _train(session, arguments)
+
+
+def _as_fork(words: Sequence[str]) -> str:
+    """Give the words that ask for a fork in place of going on, as a shell takes them."""
+    forked = [re.sub(r"^--resume(?==|$)", "--fork", word) for word in words]
+    return shlex.join(forked)
 
 
 def _train(session: TrainingSession, arguments: argparse.Namespace) -> int:

@@ -248,6 +248,11 @@ def register_env(
         ContractError: For something that is no `BaseEnvironment`.
     """
     need_name("An environment", "register_env", name)
+    if not re.search(r"[A-Za-z0-9]", name):
+        raise ConfigError(
+            f"An environment cannot be named {name!r}: its runs are kept in a folder of that name. "
+            "Allowed: text with a letter from A to Z or a digit; `title` takes any."
+        )
 
     def register(cls: EnvironmentT) -> EnvironmentT:
         if not _is_environment(cls):

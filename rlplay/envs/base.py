@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -48,7 +47,7 @@ def need_name(kind: str, decorator: str, name: Any) -> None:
         )
     if not (
         isinstance(name, str)
-        and re.search(r"[A-Za-z0-9]", name)
+        and any(map(str.isalnum, name))
         and len(name) <= _LONGEST_NAME
         and name.isprintable()
     ):

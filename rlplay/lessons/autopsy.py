@@ -239,6 +239,17 @@ def _last_way_out(answer: Replay) -> Iterator[None]:
     yield
 
 
+def _is_pair(value: Any) -> bool:
+    """Whether a value is two whole numbers."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return (
+        isinstance(value, tuple | list)
+        and len(value) == 2
+        and all(isinstance(part, int | np.integer) for part in value)
+    )
+
+
 @exercise("next_cell", parts=4)
 def _next_cell(answer: Callable[[int, int, int], tuple[int, int]]) -> Iterator[None]:
     for size in (4, 6, 10):
@@ -248,9 +259,7 @@ def _next_cell(answer: Callable[[int, int, int], tuple[int, int]]) -> Iterator[N
             seen[x, y] = len(seen)
             came = call(answer, x, y, size)
             need(
-                isinstance(came, tuple | list | np.ndarray)
-                and np.shape(came) == (2,)
-                and all(isinstance(part, int | np.integer) for part in came),
+                _is_pair(came),
                 f"next_cell({x}, {y}, {size}) should be a pair of whole numbers, (x, y).",
             )
             to = int(came[0]), int(came[1])

@@ -40,7 +40,7 @@ from rlplay.envs import get_env_spec
 from rlplay.errors import ArchiveError, RlplayError, UnknownName
 from rlplay.storage import files
 from rlplay.storage.checkpoint import LINES
-from rlplay.storage.events import read_event
+from rlplay.storage.events import ChangeChecker, Event, read_event
 from rlplay.storage.files import explained, inside, is_reserved, parse_json
 from rlplay.storage.replay import Replay
 
@@ -129,23 +129,27 @@ class _MetricsLine(BaseModel):
     endings: dict[str, int] = Field(default_factory=dict)
 
 
-def _check_line(name: str, record: object, config: RunConfig) -> None:
+def _check_line(name: str, record: object) -> Event | None:
     """Let a line of metrics or events pass.
+
+    Returns:
+        The event, where it is one.
 
     Raises:
         ValueError: For anything else.
     """
     if name == _EVENTS:
-        read_event(record, config)
-    elif isinstance(record, dict):
-        validated(_MetricsLine, record, "a line")
-    else:
+        return read_event(record)
+    if not isinstance(record, dict):
         raise ValueError(f"a line must be a JSON object, not {type(record).__name__}")
+    validated(_MetricsLine, record, "a line")
+    return None
 
 
 def _check_lines(name: str, chunks: Iterable[bytes], config: RunConfig) -> Iterator[bytes]:
     """Pass whole lines on as they come, each of them checked."""
     number, rest = 0, b""
+    checker = ChangeChecker(config)
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         if max(map(len, (*lines, rest))) > _MAX_LINE:
@@ -153,8 +157,11 @@ def _check_lines(name: str, chunks: Iterable[bytes], config: RunConfig) -> Itera
         for line in lines:
             number += 1
             with refusing(f"{name}, line {number:,}"):
-                _check_line(name, parse_json(line), config)
+                if (event := _check_line(name, parse_json(line))) is not None:
+                    checker.take(event)
         yield b"".join(line + b"\n" for line in lines)
+    with refusing(f"{name}, line {number:,}"):
+        checker.finish()
     if rest:
         raise _Refused(f"{name} ends within a line")
 
@@ -273,7 +280,7 @@ def write_archive(
             for name in (_METRICS, _EVENTS):
                 if (file := inside(folder, name)).is_file():
                     shrink = _may_shrink(_pieces(file))
-                    writer.add(name, _whole_lines(name, file, config), shrink=shrink)
+                    writer.add(name, _whole_lines(name, file), shrink=shrink)
             writer.finish()
     except _Refused as refused:
         raise _archive_error(doing, refused, "Nothing was written.") from refused
@@ -393,7 +400,7 @@ def _may_shrink(chunks: Iterable[bytes]) -> bool:
     return 2 * size <= _MB or 2 * size <= _MAX_RATIO * packed
 
 
-def _whole_lines(name: str, file: Path, config: RunConfig) -> Iterator[bytes]:
+def _whole_lines(name: str, file: Path) -> Iterator[bytes]:
     """Read the lines that a file of lines has now, without those that a crash tore."""
     with explained("read", file), file.open("rb") as lines:
         end = os.fstat(lines.fileno()).st_size
@@ -407,7 +414,7 @@ def _whole_lines(name: str, file: Path, config: RunConfig) -> Iterator[bytes]:
             if len(line) > _MAX_LINE:
                 raise _Refused(f"{name} has a line of more than {_MAX_LINE:,} bytes")
             with refusing(f"{name}, line {number:,}"):
-                _check_line(name, record, config)
+                _check_line(name, record)
             yield line
 
 

@@ -10,6 +10,7 @@ says of a checkpoint stands beside that file too, so that no damaged file costs 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import time
@@ -320,9 +321,32 @@ class Checkpoints:
         """
         return [entry for entry in self.entries() if self._find_gap(entry) is None]
 
+    def go_on_from(self, entry: Entry) -> list[Entry]:
+        """Name no checkpoint any more that is newer than the one a run goes on from.
+
+        Args:
+            entry: The one that was loaded.
+
+        Returns:
+            Those that were refused; their files are where they were.
+
+        Raises:
+            StorageError: When the index cannot be written; it is as it was.
+        """
+        named, problems = self._named()
+        place = named.index(entry)
+        refused, kept = named[:place], named[place:]
+        if refused or problems:
+            _write_names(self._index, {"checkpoints": [one.model_dump() for one in kept[:KEPT]]})
+        for one in refused:
+            files.remove(self._folder / _note(one))
+        return refused
+
     def _named(self) -> tuple[list[Entry], list[str]]:
         """Give `entries`, and where ``checkpoint.json`` is damaged a sentence that says so."""
-        if not self._index.is_file():
+        with files.explained("read", self._index):
+            there = self._index.is_file()
+        if not there:
             return self._noted(), []
         try:
             index = self._read(self._index)
@@ -363,16 +387,17 @@ class Checkpoints:
 
     def _find_gap(self, entry: Entry) -> str | None:
         """Say what a checkpoint lacks that can be seen without reading it; None for nothing."""
-        if not (self._folder / entry.file).is_file():
-            return f"Checkpoint {entry.file} is missing."
-        for name, field in LINES.items():
-            path, needed = self._folder.parent / name, getattr(entry, field)
-            size = path.stat().st_size if path.is_file() else 0
-            if size < needed:
-                return (
-                    f"{name} has {size} bytes, and checkpoint {entry.file} needs {needed}: lines "
-                    "are missing."
-                )
+        with files.explained("read", self._folder):
+            if not (self._folder / entry.file).is_file():
+                return f"Checkpoint {entry.file} is missing."
+            for name, field in LINES.items():
+                path, needed = self._folder.parent / name, getattr(entry, field)
+                size = path.stat().st_size if path.is_file() else 0
+                if size < needed:
+                    return (
+                        f"{name} has {size} bytes, and checkpoint {entry.file} needs {needed}: "
+                        "lines are missing."
+                    )
         return None
 
     def save(
@@ -407,10 +432,9 @@ class Checkpoints:
             named = self.entries()
         except DamagedFile:
             named = []
-        # One that is newer was refused: the run went on from an older one.
-        kept = [entry for entry in named if entry.step <= step][: KEPT - 1]
+        kept = named[: KEPT - 1]
         taken = {entry.file for entry in named}
-        names = (f"{step}{f'-{n}' if n else ''}.safetensors" for n in range(KEPT + 1))
+        names = (f"{step}{f'-{n}' if n else ''}.safetensors" for n in itertools.count())
         name = next(name for name in names if name not in taken)
         sha256 = write_arrays(self._folder / name, packed.arrays, packed.plain)
         before_naming()

@@ -11,7 +11,7 @@ from rlplay.config import RunConfig, validated
 from rlplay.envs import get_env_spec
 from rlplay.errors import ConfigError
 
-__all__ = ["Event", "is_change", "read_event"]
+__all__ = ["ChangeChecker", "Event", "is_change", "read_event"]
 
 
 class Event(BaseModel):
@@ -41,32 +41,68 @@ def is_change(field: str) -> bool:
     return field.startswith(("hyperparams.", "rewards.", "speed."))
 
 
-def read_event(record: Any, config: RunConfig) -> Event:
+def read_event(record: Any) -> Event:
     """Read a line that may be anything.
 
     Args:
         record: What JSON gave.
-        config: The config of the run that it belongs to.
 
     Returns:
-        The event; a change in it could have been made while the run trained.
+        The event; whether it could have happened in a run, `ChangeChecker` says.
 
     Raises:
         ConfigError: For anything else.
     """
     if not isinstance(record, dict):
         raise ConfigError(f"a line must be a JSON object, not {type(record).__name__}")
-    event = validated(Event, record, "a line")
-    part, _, option = event.field.partition(".")
-    if part == "hyperparams":
-        model = get_agent_spec(config.algo).hyperparameters
-        model.check_live(config.algo, {option: event.new})
-        validated(model, {**config.hyperparams, option: event.new}, "a change")
-    elif part == "rewards":
-        rewards = get_env_spec(config.env_name).reward_model
-        validated(rewards, {**config.reward_config, option: event.new}, "a change")
-    elif part == "speed" and not (
-        event.new is None or (isinstance(event.new, int | float) and 0 < event.new <= 1e6)
-    ):
-        raise ConfigError(f"a pace of {event.new!r} moves a second")
-    return event
+    return validated(Event, record, "a line")
+
+
+class ChangeChecker:
+    """Makes the changes of a run in their order, to see whether they can be made.
+
+    What was changed at one moment is looked at together, since options may depend on each other.
+
+    Args:
+        config: The config that the run began with.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._models = {
+            "hyperparams": get_agent_spec(config.algo).hyperparameters,
+            "rewards": get_env_spec(config.env_name).reward_model,
+        }
+        self._values = {
+            "hyperparams": dict(config.hyperparams),
+            "rewards": dict(config.reward_config),
+        }
+        self._changed: set[str] = set()
+        self._item = 0
+
+    def take(self, event: Event) -> None:
+        """Make a change; an event that is none changes nothing.
+
+        Raises:
+            ConfigError: For a change that cannot be made, or for those of the moment before.
+        """
+        if event.item != self._item:
+            self.finish()
+            self._item = event.item
+        part, _, option = event.field.partition(".")
+        if part in self._values:
+            self._values[part][option] = event.new
+            self._changed.add(part)
+        elif part == "speed" and not (
+            event.new is None or (isinstance(event.new, int | float) and 0 < event.new <= 1e6)
+        ):
+            raise ConfigError(f"a pace of {event.new!r} moves a second")
+
+    def finish(self) -> None:
+        """Look at the changes of the last moment.
+
+        Raises:
+            ConfigError: When they cannot be made.
+        """
+        changed, self._changed = self._changed, set()
+        for part in changed:
+            validated(self._models[part], self._values[part], "a change")

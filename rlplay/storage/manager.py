@@ -495,12 +495,14 @@ class StorageManager:
         Raises:
             StorageError: When the models folder is none, or cannot be read.
         """
-        there = next(path for path in (self.base_dir, *self.base_dir.parents) if path.exists())
-        if not there.is_dir():
-            raise StorageError(
-                f"{there} is a file, where the models folder {self.base_dir} needs a folder. Move "
-                "it away, or set RLPLAY_MODELS to another folder."
-            )
+        with explained("read", self.base_dir):
+            above = (self.base_dir, *self.base_dir.parents)
+            there = next((path for path in above if path.exists()), None)
+            if there is not None and not there.is_dir():
+                raise StorageError(
+                    f"{there} is a file, where the models folder {self.base_dir} needs a folder. "
+                    "Move it away, or set RLPLAY_MODELS to another folder."
+                )
         only = None if env_name is None else slug(env_name)
         index = RunIndex(self.base_dir / _INDEX)
         runs = []
@@ -574,10 +576,12 @@ class StorageManager:
         facts["notes"] = record.get("notes", "")  # a config that a person wrote may have none
         facts["steps"] = 0
         with suppress(StorageError):  # a run whose checkpoint is damaged can still be forked
-            for newest in Checkpoints(path).usable()[:1]:
+            checkpoints = Checkpoints(path)
+            for newest in checkpoints.entries()[:1]:
                 # Its last line is older, where no episode has ended since.
                 facts["steps"] = newest.step
-                facts["resumable"] = newest.step < record["total_steps"]
+                goes_on = newest.step < record["total_steps"]
+                facts["resumable"] = goes_on and bool(checkpoints.usable())
         lines = files.read_last_jsonl(
             self._file(environment, run_id, _METRICS), _LISTED_LINES
         ).records
@@ -780,7 +784,11 @@ class StorageManager:
     def weights_are_whole(self, env_name: str, run_id: str) -> bool:
         """Whether a run has saved weights, and they are what was saved."""
         try:
-            return self.check_weights(env_name, run_id).stat().st_size > 0
+            if self.check_weights(env_name, run_id).stat().st_size:
+                return True
+            # Nothing: right only for an agent that has none.
+            kept = self.list_snapshots(env_name, run_id)[:1]
+            return not any(self.load_snapshot(env_name, run_id, step) for step in kept)
         except (DamagedFile, RunNotFound):
             return False
 

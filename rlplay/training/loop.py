@@ -157,21 +157,26 @@ class TrainingLoop:
 
         Raises:
             ContractError: For a metric that is no number.
-            TrainingDiverged: For a metric that is no finite number.
+            TrainingDiverged: For a loss that is no finite number.
         """
-        metrics = self.agent.train_step()
+        metrics: Any = self.agent.train_step()
+        if not isinstance(metrics, dict):
+            raise ContractError(
+                f"train_step gave {type(metrics).__name__}, not a dict of metrics: end it with "
+                "return {'loss': float(loss)}, and with return {} when nothing is due."
+            )
         for name, value in metrics.items():
             try:
                 finite = math.isfinite(value)
-            except TypeError:
+            except (TypeError, ValueError, OverflowError, RuntimeError):
                 raise ContractError(
-                    f"train_step gave {name} as {type(value).__name__}, not a number: write "
+                    f"train_step gave {name} as {type(value).__name__}, not one number: write "
                     "float(...) around it."
                 ) from None
-            if not finite:
+            if not finite and "loss" in name:
                 raise TrainingDiverged(
-                    f"The metric {name!r} is {value} after {self.total_steps:,} steps: learning "
-                    "has gone astray. Lower the learning rate, or check what the agent computes: "
+                    f"The {name} is {value} after {self.total_steps:,} steps: learning has gone "
+                    "astray. Lower the learning rate, or check what the agent computes: "
                     f'rlplay.check_agent("{self.config.algo}").'
                 )
         return metrics

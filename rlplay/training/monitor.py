@@ -172,9 +172,9 @@ class Monitor:
             return self._snapshot
 
     def on_change(self, call: Callable[[], None]) -> None:
-        """Have something called when state, message, pace or options changed; not for numbers.
+        """Have something called when state, message, pace or options changed.
 
-        At a pace it is called for each new board too, and at full speed for none.
+        At a pace it is called for each new board too; never for numbers alone.
 
         Args:
             call: Must return at once; it runs in the trainer's thread. Registered once, however

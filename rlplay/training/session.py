@@ -52,10 +52,11 @@ from rlplay.errors import (
     RlplayError,
     RunNotFound,
     SessionError,
+    StorageError,
 )
 from rlplay.storage import StorageManager, get_storage_manager
 from rlplay.storage.checkpoint import Packed, pack
-from rlplay.storage.events import is_change, read_event
+from rlplay.storage.events import ChangeChecker, Event, is_change, read_event
 from rlplay.training.loop import Episodes, Move, TrainingLoop, num_torch_threads, resolved
 from rlplay.training.monitor import Monitor, Snapshot
 from rlplay.training.recorder import Recorder
@@ -202,33 +203,33 @@ class TrainingSession:
             RunNotFound: When there is no such run, or it trained and has no checkpoint.
             SessionError: When it has done all of its steps.
             ConfigError: For seconds that are not above 0.
-            DamagedFile: When its config cannot be read.
+            DamagedFile: When its config or the names of its checkpoints cannot be read.
+            StorageError: When a newer rlplay wrote it.
         """
         storage = storage or get_storage_manager()
         config = storage.load_config(env_name, run_id)
         checkpoints = storage.checkpoints(env_name, run_id)
-        if not checkpoints.entries() and storage.load_metrics(env_name, run_id, limit=1):
+        entries = checkpoints.entries()
+        if not entries and storage.load_metrics(env_name, run_id, limit=1):
             raise RunNotFound(
                 f"Run {run_id!r} has no checkpoint to go on from. Fork it to begin a new run with "
                 f"its weights: rlplay train --fork {run_id}"
             )
-        entries = checkpoints.usable()
-        if (
-            entries
-            and entries[0].step >= config.total_steps
-            and storage.weights_are_whole(env_name, run_id)
-        ):
+        # Of one that has ended, all is there as long as its weights are.
+        has_ended = bool(entries) and entries[0].step >= config.total_steps
+        if has_ended and storage.weights_are_whole(env_name, run_id):
             raise SessionError(
                 f"Run {run_id!r} has done all of its {config.total_steps:,} steps. Fork it to "
                 f"train its weights further: rlplay train --fork {run_id} --steps "
                 f"{config.total_steps}"
             )
+        usable = checkpoints.usable()
         wanted = device or (config.device if config.device in available_devices() else "auto")
         config = config.replace(device=wanted, num_threads=num_threads or config.num_threads)
         session = cls(config, storage, seconds=seconds, checkpoint_every=checkpoint_every)
         session._goes_on = True
-        if entries:
-            session.monitor.publish(run_id=run_id, total_steps=entries[0].step)
+        if usable:
+            session.monitor.publish(run_id=run_id, total_steps=usable[0].step)
         return session
 
     @classmethod
@@ -361,6 +362,8 @@ class TrainingSession:
         Raises:
             SessionError: When it already runs.
             ContractError: When the algorithm does not fit the world; nothing is written then.
+            UnknownName: When its observation block or reward function is not registered here;
+                nothing is written then.
             DeviceError: When the config asks for a device that is not here.
             StorageError: When the models folder cannot be written.
         """
@@ -454,6 +457,7 @@ class TrainingSession:
         Raises:
             ConfigError: For anything else.
         """
+        moves_per_second = _plain(moves_per_second)
         try:
             allowed = moves_per_second is None or 0 < moves_per_second <= 1e6
         except TypeError:
@@ -689,16 +693,19 @@ class _Script(NamedTuple):
         """
         run = config.env_name, str(config.run_id)
         checkpoints = storage.checkpoints(*run).entries()
-        events = []
-        for number, record in enumerate(storage.load_events(*run), start=1):
-            try:
-                events.append(read_event(record, config))
-            except RlplayError as error:
-                raise DamagedFile(
-                    f"Line {number} of the events of run {run[1]!r} is damaged: "
-                    f"{str(error).rstrip('.')}. Put back a copy of the file; without one, clone "
-                    "the run to train it without what was changed."
-                ) from error
+        events: list[Event] = []
+        checker = ChangeChecker(config)
+        try:
+            for record in storage.load_events(*run):
+                checker.take(read_event(record))
+                events.append(read_event(record))
+            checker.finish()
+        except RlplayError as error:
+            raise DamagedFile(
+                f"After event {len(events)} of run {run[1]!r} one cannot be done again: "
+                f"{str(error).rstrip('.')}. Put back a copy of its events.jsonl; without one, "
+                "clone the run to train it without what was changed."
+            ) from error
         changes = []
         for event in events:
             if is_change(event.field):
@@ -731,6 +738,7 @@ class _Trainer:
         self._config = config
         self._state = state
         self._goes_on = goes_on
+        self._is_restored = not goes_on  # what the agent knows is this run's
         script = session._script
         self._changes = collections.deque(script.changes if script else ())
         self._end = script.end if script else None
@@ -809,7 +817,8 @@ class _Trainer:
         """Of a run that fails before it was ever saved, keep what it has learned, if it can be."""
         storage, run = self._session.storage, (self._config.env_name, str(self._config.run_id))
         with suppress(Exception):
-            if hasattr(self, "_saver") and not storage.weights_exist(*run):
+            trained = self._is_restored and hasattr(self, "_saver") and self._loop.total_steps
+            if trained and not storage.weights_exist(*run):
                 check_finite(self._loop.agent, self._loop.total_steps)
                 storage.save_weights(*run, self._loop.agent)
                 self._saved_at = time.time()
@@ -880,9 +889,13 @@ class _Trainer:
             storage.save_config(self._config)
             if storage.weights_exist(env_name, run_id):
                 self._loop.agent.load(storage.check_weights(env_name, run_id))
+            self._is_restored = True
             return
         say("reading the last checkpoint")
         entry, state, damaged = checkpoints.load()
+        for refused in checkpoints.go_on_from(entry):
+            with suppress(StorageError):  # it may be missing, which is why it was refused
+                storage.to_trash(env_name, run_id, "checkpoints", refused.file)
         storage.cut_lines(env_name, run_id, entry)
         for step in storage.list_snapshots(env_name, run_id):
             if step > entry.step:  # will be taken again
@@ -908,6 +921,7 @@ class _Trainer:
         self._notes = " ".join(notes)
         self._event("resume", entry.step, self._notes or "exact")
         self._trained_before = self._active
+        self._is_restored = True
         self._go_on_live(state["live"], storage.load_config(env_name, run_id))
 
     def _go_on_live(self, saved: dict[str, Any], began: RunConfig) -> None:
@@ -1255,7 +1269,8 @@ class _Trainer:
                 fields["observation"] = np.array(loop.observations[0], np.float32)
         self._monitor.publish(**fields)
         # Thirty times a second on average, so that at thirty moves a second each one is seen.
-        self._publish_at = max(self._publish_at + _PUBLISH_EVERY, now + _PUBLISH_EVERY / 2)
+        due = max(self._publish_at + _PUBLISH_EVERY, now + _PUBLISH_EVERY / 2)
+        self._publish_at = min(due, now + 1.25 * _PUBLISH_EVERY)
         self._unseen = False
 
     def _weights_owed(self) -> bool:
@@ -1416,6 +1431,11 @@ class _Trainer:
         self._hear_saver()
         if self._save_error is not None:
             raise self._save_error
+
+
+def _plain(value: Any) -> Any:
+    """Give a number of NumPy's as JSON can hold it."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _copied(weights: Any) -> Any:

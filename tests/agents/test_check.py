@@ -287,7 +287,7 @@ def test_a_training_with_a_loss_that_is_no_number_ends_and_says_so(tmp_path):
     rlplay.register_agent("mine")(NanLoss)
     config = rlplay.get_default_config("mine").replace(num_envs=4)
     storage = rlplay.StorageManager(tmp_path)
-    with pytest.raises(TrainingDiverged, match=r"metric 'loss' is nan after 16 steps.*check_agent"):
+    with pytest.raises(TrainingDiverged, match=r"The loss is nan after 16 steps.*check_agent"):
         rlplay.train(config, storage=storage, progress=False)
 
 

@@ -387,6 +387,12 @@ def test_a_block_that_cannot_be_is_refused(options, words):
         rlplay.register_observation("block", lambda facts: 0, **options)
 
 
+def test_names_are_of_any_script():
+    rlplay.register_reward("награда", lambda t: t.rewards)
+    rlplay.register_observation("奖励", lambda facts: facts["hunger"], size=1)
+    assert rlplay.create_env("snake", {"function": "награда"}, blocks=["奖励"]).get_metadata()
+
+
 def test_a_block_needs_a_name_of_its_own():
     rlplay.register_observation("food", lambda facts: facts["hunger"], size=1)
     with pytest.raises(ConfigError, match="has a block 'food' of its own"):

@@ -167,6 +167,11 @@ def test_a_name_needs_a_letter(registry, name):
         register_agent(name)
 
 
+def test_a_folder_needs_a_latin_letter(registry):
+    with pytest.raises(ConfigError, match="its runs are kept in a folder of that name"):
+        register_env("змея", Coin)
+
+
 def test_only_environments_can_be_registered(registry):
     with pytest.raises(ContractError, match="BaseEnvironment"):
         register_env("thing", gymnasium.Env)

@@ -762,10 +762,6 @@ REFUSED = {
         lambda t: replaced(t, "events.jsonl", event(field="hyperparams.learning_rat", new=1)),
         "no option 'learning_rat'",
     ),
-    "change of what is fixed": (
-        lambda t: replaced(t, "events.jsonl", event(field="hyperparams.num_steps", new=8)),
-        "'num_steps' cannot change",
-    ),
     "change out of range": (
         lambda t: replaced(t, "events.jsonl", event(field="hyperparams.learning_rate", new=-1)),
         "learning_rate = -1",

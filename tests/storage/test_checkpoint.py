@@ -179,3 +179,32 @@ def test_two_checkpoints_at_one_step_are_two_files(storage):
         assert loaded(storage) == 100
     entries = storage.checkpoints(*RUN).entries()
     assert len({entry.file for entry in entries}) == 2
+
+
+def test_a_refused_checkpoint_takes_no_place_of_a_good_one(storage):
+    for _ in range(2):
+        save(storage, 100)
+    checkpoints = storage.checkpoints(*RUN)
+    newest, before = checkpoints.entries()
+    path = storage.get_run_path(*RUN) / "checkpoints" / newest.file
+    path.write_bytes(b"damaged")
+    entry, _, damaged = checkpoints.load()
+    assert (entry, len(damaged)) == (before, 1)
+    assert checkpoints.go_on_from(entry) == [newest]
+    assert checkpoints.go_on_from(entry) == []
+    save(storage, 200)
+    assert [each.step for each in checkpoints.entries()] == [200, 100]
+    assert checkpoints.entries()[1] == before
+    assert checkpoints.load()[2] == []
+
+
+def test_many_checkpoints_of_one_step_are_found_without_their_index(storage):
+    for _ in range(2):
+        save(storage, 100)
+    folder = storage.get_run_path(*RUN)
+    note = next((folder / "checkpoints").glob("*.json"))
+    for number in (5, 6):  # what writers left that died between the note and the index
+        shutil.copy(note, note.with_name(f"100-{number}.json"))
+    (folder / "checkpoint.json").write_text("{")
+    save(storage, 100)
+    assert loaded(storage) == 100

@@ -360,6 +360,7 @@ def test_a_checkpoint_whose_lines_are_missing_is_refused_and_the_one_before_is_u
     message = session.snapshot().message
     assert f"checkpoint {newest.file} needs" in message
     assert f"Went on from the checkpoint at step {before.step:,}" in message
+    assert any(newest.file in str(piece["name"]) for piece in storage.list_trash())
     # The refused one does not come back when the lines have grown as long again.
     assert newest.file not in {entry.file for entry in Checkpoints(folder).entries()}
     stop_at(TrainingSession.resume_run("snake", "run", storage), None)
@@ -375,6 +376,34 @@ def test_no_run_can_go_on_whose_lines_are_missing_for_every_checkpoint(make_conf
     session.start(max_speed=True)
     with pytest.raises(DamagedFile, match=r"No checkpoint .* lines are missing.*fork the run"):
         session.wait(30)
+
+
+@pytest.mark.parametrize("gap", ["metrics", "file"])
+def test_a_finished_run_stays_finished_while_its_weights_are_whole(make_config, storage, gap):
+    stop_at(TrainingSession(small_config(make_config), storage), None)
+    folder = storage.get_run_path("snake", "run")
+    if gap == "metrics":
+        (folder / "events.jsonl").write_bytes((folder / "events.jsonl").read_bytes()[:-3])
+    else:
+        (folder / "checkpoints" / Checkpoints(folder).entries()[0].file).unlink()
+    before = (folder / "weights.pt").read_bytes()
+    with pytest.raises(SessionError, match="done all of its"):
+        TrainingSession.resume_run("snake", "run", storage)
+    assert not storage.list_runs()[0]["resumable"]
+    assert (folder / "weights.pt").read_bytes() == before
+
+
+def test_who_cannot_go_on_writes_no_weights(make_config, storage):
+    stop_at(TrainingSession(small_config(make_config), storage), 200)
+    folder = storage.get_run_path("snake", "run")
+    (folder / "weights.pt").unlink()
+    for path in (folder / "checkpoints").glob("*.safetensors"):
+        path.write_bytes(b"")
+    session = TrainingSession.resume_run("snake", "run", storage)
+    session.start(max_speed=True)
+    with pytest.raises(DamagedFile):
+        session.wait(30)
+    assert not storage.weights_exist("snake", "run")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b'{"format_version": 1, "checkpoints": []}'])
@@ -592,10 +621,9 @@ def test_a_run_that_a_formula_paused_is_reproduced_to_its_end(make_session, stor
 def test_damaged_events_are_not_done_again(make_config, storage, line):
     stop_at(TrainingSession(small_config(make_config), storage), 50)
     path = storage.get_run_path("snake", "run") / "events.jsonl"
-    number = len(path.read_text().splitlines()) + 1
     with path.open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(DamagedFile, match=f"Line {number} of the events of run 'run' is damaged"):
+    with pytest.raises(DamagedFile, match=r"After event \d of run 'run' one cannot be done again"):
         TrainingSession.reproduce_run("snake", "run", storage)
     assert len(storage.list_runs()) == 1
 

@@ -858,3 +858,25 @@ def test_a_formula_without_a_value_pauses_the_session_until_it_is_mended(make_se
     until(lambda: session.snapshot().total_steps > before + 1_000)
     assert session.state == "running"
     assert session.snapshot().message == ""
+
+
+def test_a_pace_may_be_a_number_of_numpy(make_session):
+    session = make_session(total_steps=LONG)
+    session.start()
+    session.set_speed(np.int64(500))
+    until(lambda: session.snapshot().total_steps > 200)
+    session.stop()
+    session.wait(20)
+    paces = [event["new"] for event in session.storage.load_events("snake", session.run_id)]
+    assert 500 in paces
+
+
+def test_steps_by_hand_do_not_delay_what_is_shown_later(make_session):
+    session = make_session(total_steps=LONG)
+    session.step()
+    for _ in range(200):
+        session.step()
+    until(lambda: session.snapshot().total_steps >= 201 * 8)
+    session.set_speed(None)
+    session.resume()
+    until(lambda: session.snapshot().total_steps > 201 * 8 + 2_000, timeout=5.0)
