@@ -179,7 +179,7 @@ _ADVICE = {
     errno.ENOENT: "Check the name, and that its folder is there.",
 }
 _GENERAL_ADVICE = f"Check that you may write there, {_ELSEWHERE}"
-_PUT_BACK = "Put back a copy of it, or delete the folder around it."
+_PUT_BACK = "Put back a copy of it, or delete it."
 
 
 @contextmanager

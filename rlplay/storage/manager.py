@@ -86,8 +86,8 @@ _PRESETS = ".presets"
 _PRESET_KINDS = ("network", "config")
 _PRESET_FORMAT = 1
 
-#: Metrics lines over whose episodes `list_runs` takes the mean score.
-_LISTED_LINES = 100
+#: Last metrics lines that `list_runs` reads, and episodes, at least, of its mean score.
+_LISTED_LINES, _LISTED_EPISODES = 100, 100
 
 #: What ``config.json`` holds beside the fields of `RunConfig`.
 _RECORD_FIELDS = (
@@ -486,8 +486,9 @@ class StorageManager:
 
         Returns:
             For each run: run_id, name, notes, algo, env_name, created_at, episodes, steps,
-            total_steps (of the whole run, as planned), best_score, avg_score (over the last
-            metrics lines; both None before the first episode), size (bytes), num_replays,
+            total_steps (of the whole run, as planned), best_score, avg_score (of the last 100
+            episodes, or of as many more as one metrics line covers; both None before the first
+            episode), size (bytes), num_replays,
             resumable (whether it has a checkpoint to go on from), path, holder (who writes it
             now, in any process, or None), and broken: None, or why it cannot be opened; its other
             fields are then None where they are not known.
@@ -589,11 +590,7 @@ class StorageManager:
             facts["episodes"] = lines[-1]["episode"]
             facts["steps"] = max(facts["steps"], lines[-1]["steps"])
             facts["best_score"] = lines[-1]["best_score"]
-            scored = [line for line in lines if line["score"] is not None]
-            if scored:
-                facts["avg_score"] = sum(line["score"] * line["episodes"] for line in scored) / sum(
-                    line["episodes"] for line in scored
-                )
+            facts["avg_score"] = _last_mean(lines)
         for fact, value in facts.items():
             _check_fact(fact, value)
             run[fact] = value
@@ -795,11 +792,11 @@ class StorageManager:
     def _offer_checkpoint(self, env_name: str, run_id: str) -> str:
         """Say how lost weights come back, where there is a checkpoint that has them."""
         with suppress(StorageError):
-            if self.checkpoints(env_name, run_id).usable():
-                return (
-                    " Or let the run go on from its last checkpoint, which writes them anew: "
-                    f"rlplay train --resume {run_id}"
-                )
+            self.checkpoints(env_name, run_id).load()
+            return (
+                " Or let the run go on from its last checkpoint, which writes them anew: "
+                f"rlplay train --resume {run_id}"
+            )
         return ""
 
     def load_weights(self, env_name: str, run_id: str) -> dict[str, Any]:
@@ -1416,6 +1413,17 @@ def _folders(folder: Path) -> list[str]:
 def _replay_ids(folder: Path) -> list[str]:
     """Name the replays in a folder; a missing one has none."""
     return sorted(path.stem for path in folder.glob("*.json") if _is_id(path.stem))
+
+
+def _last_mean(lines: list[dict[str, Any]]) -> float | None:
+    """Give the mean score of the last episodes; a line is taken whole."""
+    scored = [line for line in lines if line["score"] is not None]
+    total, episodes = 0.0, 0
+    for line in reversed(scored):
+        if episodes < _LISTED_EPISODES:
+            total += line["score"] * line["episodes"]
+            episodes += line["episodes"]
+    return total / episodes if scored else None
 
 
 def _check_fact(fact: str, value: Any) -> None:

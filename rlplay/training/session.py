@@ -612,6 +612,10 @@ class TrainingSession:
             self._intent = self._state = state
             self._ended.set()
 
+    def __str__(self) -> str:
+        """Name the session to people."""
+        return f"a session of {self.config.algo} on {self.config.env_name} in this process"
+
     def __repr__(self) -> str:
         """Name the run, the algorithm and the state."""
         return (
@@ -1112,13 +1116,20 @@ class _Trainer:
         """Pause by ourselves, until a person has mended what is wrong."""
         if self._loop.items <= self._reached:
             return  # the run that is done again stood here too; what mended it is done again
-        self._problem = self._message = problem
+        self._problem = problem
+        self._message = self._standing()
         self._moves_left = 0
         with self._session._lock:
             if self._session._intent is not SessionState.RUNNING:
                 return
             self._session._intent = SessionState.PAUSED
         self.pause()
+
+    def _standing(self) -> str:
+        """What a person should know: why training stands still, or what holds for the run."""
+        if not self._problem:
+            return self._notes
+        return f"Paused, since a reward has no value. {self._problem} Change it, then resume."
 
     def _mended(self) -> None:
         """Take back what was said of a problem."""
@@ -1408,15 +1419,12 @@ class _Trainer:
             self._save_error = None
             if outcome.with_weights:
                 self._saved_at = time.time()
-            self._message = self._problem or self._notes
-            if outcome.held_up > _HELD_UP:
+            self._message = self._standing()
+            if outcome.held_up > _HELD_UP and not self._problem:
                 self._message = (
-                    self._problem
-                    or (
-                        f"Saving held training up for {1000 * outcome.held_up:.0f} ms, to copy "
-                        f"{outcome.size / 1e6:.0f} MB. {self._notes}"
-                    ).strip()
-                )
+                    f"Saving held training up for {1000 * outcome.held_up:.0f} ms, to copy "
+                    f"{outcome.size / 1e6:.0f} MB. {self._notes}"
+                ).strip()
         return bool(outcomes)
 
     def _save_at_end(self) -> None:

@@ -277,6 +277,16 @@ def test_find_run(storage, run_id, config):
 # Lists ----------------------------------------------------------------------------------------
 
 
+def test_the_mean_of_a_list_is_that_of_the_last_episodes(storage, run_id):
+    lines = [
+        line(at, episodes=50, score=score) for at, score in ((50, 1.0), (100, 4.0), (150, 6.0))
+    ]
+    storage.append_metrics("snake", run_id, lines)
+    assert storage.list_runs()[0]["avg_score"] == 5.0
+    storage.append_metrics("snake", run_id, [line(1_150, episodes=1_000, score=8.0)])
+    assert storage.list_runs()[0]["avg_score"] == 8.0
+
+
 def test_a_list_tells_what_the_files_say(storage, run_id, config):
     storage.append_metrics(
         "snake", run_id, [line(1, score=1.0), line(5, episodes=4, score=2.0, steps=100)]

@@ -798,7 +798,7 @@ def test_a_save_that_fails_is_shown_and_harmless(make_session, monkeypatch):
 def test_a_second_session_on_a_run_is_refused(make_session, storage):
     session = make_session(total_steps=LONG)
     session.start(max_speed=True)
-    with pytest.raises(RunBusy, match="TrainingSession"):
+    with pytest.raises(RunBusy, match="a session of ppo on snake"):
         storage.claim("snake", session.run_id, "somebody else")
     session.stop()
     session.wait(20)

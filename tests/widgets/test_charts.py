@@ -176,6 +176,10 @@ def test_other_sessions_stand_beside_the_one_that_is_shown(chart, alive) -> None
     (first, _), (second, _) = chart.tick(other)
     assert (first["key"], first["rows"][-1], first["count"]) == (lines[1]["key"], "top", 2)
     assert (second["key"], second["rows"][-1]) == (lines[0]["key"], "value")
+    for session in (other, shown):  # it trained the run that goes on now
+        session.config = session.config.replace(run_id="run-1")
+    chart.tick(shown)
+    assert [line["shown"] for line in chart.widget.lines] == [True]
 
 
 def test_a_quiet_chart_sends_nothing(chart, alive) -> None:

@@ -245,7 +245,11 @@ class ScoreChart:
         self._seen.update(session for session in alive if session.snapshot().state in LIVE)
         others = [session for session in alive if session in self._seen and session is not shown]
         drawn = [] if shown is None else [shown]
-        drawn += others[::-1][: LOOKS - 1]
+        for session in others[::-1]:
+            runs = {each.run_id for each in drawn} - {None}
+            # Of two that trained one run, the later one has all of it.
+            if len(drawn) < LOOKS and session.run_id not in runs:
+                drawn.append(session)
         for session in tuple(self._feeds):
             if session not in drawn or (session is shown) != (session is self._shown):
                 del self._feeds[session]

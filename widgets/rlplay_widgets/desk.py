@@ -242,7 +242,7 @@ class Desk:
             session.set_speed(self._pace)
             session.start()
             _started.append(session)
-            self._show(session)
+            self._show(session, begins=True)
             return session
 
     def _prepared(self) -> TrainingSession | None:
@@ -256,17 +256,18 @@ class Desk:
             return None
         return session if same else None
 
-    def _show(self, session: TrainingSession) -> None:
+    def _show(self, session: TrainingSession, *, begins: bool = False) -> None:
         """Show a session, on the board too.
 
-        Who watched the weights of the one before watches this one's; who plays, plays on.
+        Who watched the weights of the one before watches this one's. Who plays, plays on, until a
+        training begins.
         """
         before, game = self.session, self._game
         self.scene.show(session)
         if isinstance(game, AgentGame) and isinstance(game.source, LiveWeights):
             if game.source.session is before and before is not session:
                 self.watch(AgentGame.of_session(session, greedy=game.greedy, pace=game.pace))
-        elif not isinstance(game, PersonGame):
+        elif begins or not isinstance(game, PersonGame):
             self.watch(None)
 
     @property

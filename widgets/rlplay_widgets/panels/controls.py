@@ -70,7 +70,7 @@ class ControlsPanel:
             value=10,
             min=0,
             max=_FASTEST,
-            step=0.05,
+            step=0.01,  # fine enough for each whole number that is typed
             description="Moves/s",
             readout_format=".0f",
             tooltip="Moves of each board in a second",

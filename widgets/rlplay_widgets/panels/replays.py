@@ -475,6 +475,8 @@ def _before_the_end(game: ReplayGame) -> int:
 def _row(replay: dict[str, Any]) -> Row:
     ending = replay["ending"]
     words = ENDINGS[ending][0] if ending in ENDINGS else ending
+    if replay["broken"]:
+        words = "damaged"
     cells = (
         replay["score"],
         replay["length"],

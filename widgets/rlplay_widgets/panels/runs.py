@@ -44,7 +44,7 @@ _COLUMNS = (
     Column("Episodes", "count", "62px", "Episodes that it has trained"),
     Column("Steps", "count", "46px", "Environment steps that it has trained", least=680),
     Column("Best", "number", "34px", "Highest score of an episode"),
-    Column("Mean", "number", "40px", "Mean score over its last metrics lines", digits=1),
+    Column("Mean", "number", "40px", "Mean score of its last episodes, 100 at least", digits=1),
     Column("When", "when", "80px", "When it was made"),
     Column("Size", "size", "50px", "All of its files"),
     Column("State", "tag", "76px", "What can be done with it", tags=_STATES),

@@ -64,6 +64,7 @@ function take(board, model) {
     if (message.kind !== "focus" || !panel?.contains(document.activeElement)) return;
     describe();
     board.focus({ preventScroll: true });
+    board.scrollIntoView({ block: "nearest" }); // whole, and no further than that takes
   };
 
   const onClick = (event) => {
