@@ -22,6 +22,7 @@ import collections
 import enum
 import logging
 import math
+import os
 import queue
 import threading
 import time
@@ -30,6 +31,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import metadata
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,6 +85,10 @@ _SHOWN_CHANGES = 200
 _WEIGHTS_EVERY = 0.5  # seconds between two publications of the weights
 _MAX_UNHEARD = 10  # news that wait for a slow listener
 _EVENTS = ("training_progress", "episode_summary")
+#: Where code lies that is no person's own: rlplay's, and Python's.
+_NOT_THEIRS = tuple(
+    f"{folder}{os.sep}" for folder in (Path(__file__).parents[1], Path(threading.__file__).parent)
+)
 
 
 class SessionState(enum.StrEnum):
@@ -1454,8 +1460,21 @@ def _copied(weights: Any) -> Any:
 
 
 def _words(error: BaseException) -> str:
-    """Say what happened, in one line; our own errors are worded already."""
-    return str(error) if isinstance(error, RlplayError) else f"{type(error).__name__}: {error}"
+    """Say what happened, in one line, and where in a person's own code.
+
+    Our own errors are worded already.
+    """
+    if isinstance(error, RlplayError):
+        return str(error)
+    said = f"{type(error).__name__}: {error}"
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_NOT_THEIRS) and "site-packages" not in frame.filename
+    ]
+    if not own:
+        return said
+    return f"{said} (in {own[-1].name}, line {own[-1].lineno}: {own[-1].line})"
 
 
 def _numbers(line: dict[str, Any]) -> dict[str, float]:

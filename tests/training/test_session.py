@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from typing import Any
@@ -719,6 +720,8 @@ def test_an_exception_in_an_environment_fails_this_session_alone(make_session, f
     with pytest.raises(ZeroDivisionError, match="a bug of a student"):
         session.wait(30)
     assert session.state == "failed"
+    # The panel names the line that somebody wrote, and not those of the library around it.
+    assert re.search(r"student \(in step, line \d+: raise Zero", session.snapshot().message)
     assert "ZeroDivisionError" in session.traceback
     assert "in step" in session.traceback
     assert "a bug of a student" in session.snapshot().message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from rlplay.config import RunConfig
 from rlplay.training.monitor import Snapshot
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets.desk import LOOKS, look_of
+from rlplay_widgets.library import short_title
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.theme import count, number, static
 
@@ -36,9 +36,6 @@ _BYTES_PER_SECOND = 4_500
 _BYTES_AT_ONCE = 40_000
 #: Changes that leave a mark, the newest.
 _CHANGES = 100
-
-#: The end of an id that was not chosen by a person: date, time and four characters.
-_GIVEN_ID = re.compile(r"-\d{8}-\d{6}-(\w{4})$")
 
 #: Columns of the metrics that can be drawn: name and meaning. Others are drawn under their own
 #: names.
@@ -96,9 +93,7 @@ def metrics_of(columns: Iterable[str]) -> list[list[str]]:
 
 def short_name(config: RunConfig) -> str:
     """Name a run in a legend: by its title, or by its algorithm and the end of its id."""
-    run_id = config.run_id or "a new run"
-    end = _GIVEN_ID.search(run_id)
-    return config.name or (f"{config.algo.upper()} {end[1]}" if end else run_id)
+    return short_title(config.name, config.algo, config.run_id or "a new run")
 
 
 def plot_script(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,12 +13,14 @@ from typing import Any
 from rlplay.storage import StorageManager
 from rlplay_widgets import clerk
 
-__all__ = ["Library", "SavedRun", "moment", "title"]
+__all__ = ["Library", "SavedRun", "moment", "short_title", "title"]
 
 #: Seconds after which runs are listed again while somebody looks, at least.
 _EVERY = 3.0
 #: Listing takes at most one part in so many of the time.
 _SHARE = 20
+#: The end of an id that was not chosen by a person: date, time and four characters.
+_GIVEN_ID = re.compile(r"-\d{8}-\d{6}-(\w{4})$")
 
 #: A run's environment, as its folder names it, and its id: what every call of the storage takes.
 SavedRun = tuple[str, str]
@@ -83,9 +86,15 @@ class Library:
             self._wake()
 
 
+def short_title(name: str | None, algo: str | None, run_id: str) -> str:
+    """Name a run for people: by its title, or by its algorithm and the end of its id."""
+    end = _GIVEN_ID.search(run_id)
+    return name or (f"{algo.upper()} {end[1]}" if end and algo else run_id)
+
+
 def title(run: dict[str, Any]) -> str:
     """Name a listed run for people."""
-    return str(run["name"] or run["run_id"])
+    return short_title(run["name"], run["algo"], str(run["run_id"]))
 
 
 def moment(text: str | None) -> float | None:
