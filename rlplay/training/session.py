@@ -707,8 +707,9 @@ class _Script(NamedTuple):
         checker = ChangeChecker(config)
         try:
             for record in storage.load_events(*run):
-                checker.take(read_event(record))
-                events.append(read_event(record))
+                event = read_event(record)
+                checker.take(event)
+                events.append(event)
             checker.finish()
         except RlplayError as error:
             raise DamagedFile(
