@@ -773,20 +773,24 @@ class StorageManager:
                 f"Run {run_id!r} has no weights yet. Let it train a while and pause it."
             )
         try:
-            files.check_zip(files.read_bytes(path), path)
+            _check_sum(path)
         except DamagedFile as error:
             raise DamagedFile(f"{error}{self._offer_checkpoint(env_name, run_id)}") from error
         return path
 
     def weights_are_whole(self, env_name: str, run_id: str) -> bool:
         """Whether a run has saved weights, and they are what was saved."""
+        path = self.get_weights_path(env_name, run_id)
+        if not path.is_file():
+            return False
         try:
-            if self.check_weights(env_name, run_id).stat().st_size:
+            _check_sum(path)
+            if path.stat().st_size:
                 return True
             # Nothing: right only for an agent that has none.
             kept = self.list_snapshots(env_name, run_id)[:1]
             return not any(self.load_snapshot(env_name, run_id, step) for step in kept)
-        except (DamagedFile, RunNotFound):
+        except DamagedFile:
             return False
 
     def _offer_checkpoint(self, env_name: str, run_id: str) -> str:
@@ -1512,6 +1516,15 @@ def _move(beside: Path, path: Path) -> bool:
         with suppress(StorageError):
             files.remove_tree(beside)
     return True
+
+
+def _check_sum(path: Path) -> None:
+    """Compare weights with their sum.
+
+    Raises:
+        DamagedFile: When they are not what was saved.
+    """
+    files.check_zip(files.read_bytes(path), path)
 
 
 def _write_weights(path: Path, save: Callable[[IO[bytes]], None]) -> None:

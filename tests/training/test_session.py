@@ -877,9 +877,9 @@ def test_a_pace_may_be_a_number_of_numpy(make_session):
 def test_steps_by_hand_do_not_delay_what_is_shown_later(make_session):
     session = make_session(total_steps=LONG)
     session.step()
-    for _ in range(200):
+    for _ in range(3_000):
         session.step()
-    until(lambda: session.snapshot().total_steps >= 201 * 8)
+    until(lambda: session.snapshot().total_steps >= 3_001 * 8)
     session.set_speed(None)
     session.resume()
-    until(lambda: session.snapshot().total_steps > 201 * 8 + 2_000, timeout=5.0)
+    until(lambda: session.snapshot().total_steps > 3_001 * 8 + 2_000)
