@@ -7,14 +7,22 @@ left out, and refuses what nobody declared.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+import unicodedata
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from rlplay.errors import ConfigError, UnknownPreset, nearest
 
-__all__ = ["RunConfig", "describe_preset", "get_default_config", "list_presets", "validated"]
+__all__ = [
+    "RunConfig",
+    "describe_preset",
+    "explain_value",
+    "get_default_config",
+    "list_presets",
+    "validated",
+]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -31,6 +39,47 @@ def _location(error: ErrorDetails) -> str:
         elif not part.startswith(("function-", "union", "tagged-")):
             text += f".{part}" if text else part
     return text
+
+
+#: What is needed where pydantic refuses a value, by the beginning of its word for it.
+_NEEDED: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite_number": "a finite number",
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "{le} or less",
+    "less_than": "less than {lt}",
+    "bool": "true or false",
+    "string_too_long": "at most {max_length} characters",
+    "string_type": "text",
+    "too_long": "at most {max_length} of them",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a JSON object (a dict)",
+    "literal_error": "{expected}",
+}
+#: Characters of a refused value that a message repeats.
+_REPEATED: Final = 60
+
+
+def explain_value(error: ErrorDetails) -> tuple[str, str]:
+    """Put one pydantic error in a person's words.
+
+    Args:
+        error: The error, of a value that is not allowed.
+
+    Returns:
+        The value, cut where it is long, and a sentence of what is needed in its place.
+    """
+    came = repr(error["input"])
+    if len(came) > _REPEATED:
+        came = f"{came[:_REPEATED]}…"
+    for kind, needed in _NEEDED.items():
+        if error["type"].startswith(kind):
+            return came, f"Needed is {needed.format(**error.get('ctx', {}))}."
+    reason = error["msg"].removeprefix("Value error, ").rstrip(".")
+    return came, f"{reason}."
 
 
 def _bounds(field_info: Any) -> str:
@@ -56,14 +105,17 @@ def _message(model: type[BaseModel], error: ErrorDetails, what: str) -> str:
             f"{what} has no option {place!r}.{nearest(place, known)} "
             f"Options: {', '.join(known) or 'none'}."
         )
-    head = str(error["loc"][0]) if error["loc"] else ""
-    allowed = _bounds(model.model_fields[head]) if head in model.model_fields else ""
-    reason = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{what}: {place} is missing."
+    came, reason = explain_value(error)
     if error["type"] == "value_error" and not place:
         return f"{what}: {reason}"
-    hint = f" Allowed: {allowed}." if allowed and len(error["loc"]) == 1 else ""
-    came = f"{place or 'the value'} = {error['input']!r}"
-    return f"{what}: {came} is not allowed: {reason.rstrip('.')}.{hint}"
+    head = str(error["loc"][0]) if error["loc"] else ""
+    allowed = _bounds(model.model_fields[head]) if head in model.model_fields else ""
+    if allowed and len(error["loc"]) == 1:
+        is_range = error["type"].startswith(("greater_than", "less_than"))
+        reason = f"{'' if is_range else f'{reason} '}Allowed: {allowed}."
+    return f"{what}: {place or 'the value'} = {came} is not allowed. {reason}"
 
 
 def validated(model: type[ModelT], values: Any, what: str) -> ModelT:
@@ -109,6 +161,23 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+#: Marks that turn round the direction of all that stands behind them, and such as show nothing.
+_TURNING: Final = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_INVISIBLE: Final = "\u200b\u2060\ufeff"
+
+
+def _as_title(text: str) -> str:
+    """Give a text as a title of one line, which changes nothing of what stands around it."""
+    kept = (
+        one
+        for one in " ".join(text.split())
+        if unicodedata.category(one) not in ("Cc", "Cs")
+        and unicodedata.bidirectional(one) not in _TURNING
+        and one not in _INVISIBLE
+    )
+    return "".join(kept).strip()
+
+
 class RunConfig(BaseModel):
     """Everything that a run is made of; the content of ``config.json``.
 
@@ -121,7 +190,9 @@ class RunConfig(BaseModel):
     run_id: str | None = Field(
         None, description="the run's folder name; chosen when training starts"
     )
-    name: str = Field("", max_length=200, description="a title for people")
+    name: Annotated[str, AfterValidator(_as_title)] = Field(
+        "", max_length=200, description="a title for people"
+    )
     algo: str = Field("ppo", description="the learning algorithm, as registered")
     env_name: str = Field(
         "snake", title="Environment", description="the environment, as registered"

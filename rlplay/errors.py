@@ -83,7 +83,7 @@ class LayerProblem(NamedTuple):
 
 
 class NetworkConfigError(ConfigError):
-    """A layer that cannot be built; the message names its index and field.
+    """A layer that cannot be built; the message names its place, counted from 1, and the field.
 
     Attributes:
         problems: Each value that is not allowed; empty where no single one is to blame.

@@ -325,7 +325,7 @@ def test_a_fork_begins_with_the_weights_and_other_options(trained, capsys, monke
     runs = {run["run_id"]: run["steps"] for run in storage.list_runs()}
     assert runs == {"fork-1": 3_200, trained.run_id: 2_000}
 
-    assert "layer 0" in fails(capsys, "train", "--fork", trained.run_id, "--network", "16")
+    assert "layer 1 of 3" in fails(capsys, "train", "--fork", trained.run_id, "--network", "16")
     for flag, value in (("--algo", "dqn"), ("--preset", "classic"), ("--config", "x.json")):
         assert f"no {flag}" in fails(capsys, "train", "--fork", trained.run_id, flag, value)
     assert "Did you mean 'tiny-1'" in fails(capsys, "train", "--fork", "tiny-2")

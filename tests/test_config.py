@@ -31,7 +31,7 @@ def test_a_config_holds_every_option_and_goes_through_json():
         ({"hyperparams": {"learning_rate": float("nan")}}, ConfigError, ["learning_rate", "nan"]),
         ({"env_config": {"grid_size": 3}}, ConfigError, ["grid_size", "3", ">= 4"]),
         ({"reward_config": {"appel": 1}}, ConfigError, ["'appel'", "'apple'"]),
-        ({"network_config": {"layers": [{"units": 0}]}}, ConfigError, ["layer 0", "units"]),
+        ({"network_config": {"layers": [{"units": 0}]}}, ConfigError, ["layer 1 of 1", "units"]),
         ({"num_envs": 0}, ConfigError, ["num_envs", "0", ">= 1"]),
         ({"num_envs": 2.5}, ConfigError, ["num_envs", "2.5"]),
         ({"seed": -1}, ConfigError, ["seed", "-1"]),
@@ -44,6 +44,52 @@ def test_bad_input_says_what_came_and_what_is_allowed(changes, error, words):
         RunConfig.from_dict({"algo": "ppo", "env_name": "snake", **changes})
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"total_steps": 0},
+            "A run's config: total_steps = 0 is not allowed. Allowed: >= 1 and <= 1000000000000.",
+        ),
+        (
+            {"num_envs": "many"},
+            "A run's config: num_envs = 'many' is not allowed. Needed is a whole number. "
+            "Allowed: >= 1 and <= 16384.",
+        ),
+        (
+            {"name": "x" * 300},
+            f"A run's config: name = '{'x' * 59}… is not allowed. Needed is at most 200 characters.",
+        ),
+        (
+            {"device": "gpu"},
+            "A run's config: device = 'gpu' is not allowed. Needed is 'auto', 'cpu', 'cuda' or "
+            "'mps'.",
+        ),
+    ],
+)
+def test_a_message_is_in_plain_words_and_short(changes, message):
+    with pytest.raises(ConfigError) as caught:
+        get_default_config().replace(**changes)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("  my\n best\trun ", "my best run"),
+        ("   ", ""),
+        ("a\x00b\x1bc\u202egnp.exe\u2066", "abcgnp.exe"),
+        ("\u200b \ufeff", ""),
+        (
+            "\N{WOMAN}\u200d\N{WOMAN} \u0645\u06cc\u200c",
+            "\N{WOMAN}\u200d\N{WOMAN} \u0645\u06cc\u200c",
+        ),
+    ],
+)
+def test_a_name_is_one_line_that_changes_nothing_around_it(name, title):
+    assert get_default_config().replace(name=name).name == title
 
 
 @pytest.mark.parametrize("value", [[], "snake", 3, None])

@@ -522,7 +522,9 @@ def check_weights(
     layers = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     for name, tensor in own.items():
         layer, _, part = name.rpartition(".")
-        place = f"layer {layers.index(layer)}" if layer in layers else repr(layer)
+        place = repr(layer)
+        if layer in layers:
+            place = f"layer {layers.index(layer) + 1} of {len(layers)}"
         if layers and layer == layers[-1]:
             place += " (the output)"
         shape = tuple(np.shape(weights[name])) if name in weights else None
@@ -535,8 +537,8 @@ def check_weights(
             )
     if unknown := [name for name in weights if name not in own]:
         raise WeightsMismatch(
-            f"These weights do not fit this network: it has no {unknown[0]!r}; its last layer is "
-            f"layer {len(layers) - 1}. Take the layers of the run that they come from."
+            f"These weights do not fit this network: it has no {unknown[0]!r}, and "
+            f"{len(layers)} layers with the output. Take the layers of the run that they come from."
         )
 
 

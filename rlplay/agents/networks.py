@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from torch import nn
 
+from rlplay.config import explain_value, validated
 from rlplay.errors import LayerProblem, NetworkConfigError, nearest
 
 __all__ = [
@@ -103,7 +104,7 @@ class NetworkConfig(BaseModel):
         problems: list[LayerProblem] = []
         for index, layer in enumerate(layers):
             try:
-                checked.append(_layer(index, layer))
+                checked.append(_layer(index, len(layers), layer))
             except NetworkConfigError as error:
                 sentences.append(str(error))
                 problems += error.problems
@@ -112,12 +113,14 @@ class NetworkConfig(BaseModel):
         return tuple(checked)
 
 
-def _layer(index: int, layer: Any) -> DenseLayer:
+def _layer(index: int, count: int, layer: Any) -> DenseLayer:
+    """Validate one of `count` layers; people count them from 1."""
+    place = f"layer {index + 1} of {count}"
     if isinstance(layer, DenseLayer):
         return layer
     if not isinstance(layer, dict):
         raise NetworkConfigError(
-            f"Network: layer {index} must be a dict such as "
+            f"Network: {place} must be a dict such as "
             f'{{"type": "dense", "units": 128, "activation": "relu"}}, not {layer!r}.'
         )
     try:
@@ -131,9 +134,9 @@ def _layer(index: int, layer: Any) -> DenseLayer:
                 reason = f"Fields: {', '.join(names)}"
                 said = f" has no field {field!r}.{nearest(field, names)} {reason}."
             else:
-                reason = detail["msg"].removeprefix("Value error, ")
-                said = f", field {field!r} = {detail['input']!r}: {reason}."
-            sentences.append(f"Network: layer {index}{said}")
+                came, reason = explain_value(detail)
+                said = f": {field} = {came} is not allowed. {reason}"
+            sentences.append(f"Network: {place}{said}")
             problems.append(LayerProblem(index, field, reason))
         raise NetworkConfigError(" ".join(sentences), problems) from None
 
@@ -243,8 +246,6 @@ def _stack(
     if isinstance(network_config, NetworkConfig):
         config = network_config
     else:
-        from rlplay.config import validated
-
         config = validated(NetworkConfig, network_config, "Network")
     if input_size < 1 or output_size < 1:
         raise NetworkConfigError(

@@ -67,16 +67,19 @@ def test_weights_start_orthogonal():
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ([{"units": 0}], ["layer 0", "'units'", "0"]),
-        ([{"units": 8}, {"units": "many"}], ["layer 1", "'units'", "many"]),
-        ([{"units": 8}, {"activation": "rellu"}], ["layer 1", "'activation'", "'relu'"]),
-        ([{"type": "convolution"}], ["layer 0", "'type'", "dense"]),
-        ([{"unit": 8}], ["layer 0", "'unit'", "'units'"]),
-        (["relu"], ["layer 0", "'relu'"]),
+        ([{"units": 0}], ["layer 1 of 1", "units = 0", "1 or more"]),
+        ([{"units": 8}, {"units": "many"}], ["layer 2 of 2", "units = 'many'", "a whole number"]),
+        (
+            [{"units": 8}, {"activation": "rellu"}],
+            ["layer 2 of 2", "activation = 'rellu'", "'relu'"],
+        ),
+        ([{"type": "convolution"}], ["layer 1 of 1", "type = 'convolution'", "dense"]),
+        ([{"unit": 8}], ["layer 1 of 1", "'unit'", "'units'"]),
+        (["relu"], ["layer 1 of 1", "'relu'"]),
         ("relu", ["'layers'", "list"]),
     ],
 )
-def test_a_wrong_layer_names_its_index_and_field(bad, words):
+def test_a_wrong_layer_names_its_place_and_field(bad, words):
     with pytest.raises(NetworkConfigError) as caught:
         build_network(3, 1, {"layers": bad})
     for word in words:
@@ -108,10 +111,10 @@ def test_an_error_holds_every_value_that_is_wrong():
         (0, "activation"),
         (2, "units"),
     ]
-    assert problems[0] == LayerProblem(0, "units", "Input should be greater than or equal to 1")
+    assert problems[0] == LayerProblem(0, "units", "Needed is 1 or more.")
     assert "no such activation" in problems[1].reason
-    assert "layer 0" in str(caught.value)
-    assert "layer 2" in str(caught.value)
+    assert "layer 1 of 3" in str(caught.value)
+    assert "layer 3 of 3" in str(caught.value)
 
 
 class Scaled(nn.Module):

@@ -673,7 +673,7 @@ def test_a_preset_s_name_is_no_path(storage, bad):
 
 def test_presets_that_no_run_can_have_are_refused(storage):
     for kind, values, words in [
-        ("network", {"layers": [{"units": 0}]}, "layer 0"),
+        ("network", {"layers": [{"units": 0}]}, "layer 1 of 1"),
         ("network", {"layer": []}, "'layers'"),
         ("config", {"num_envs": 0}, "num_envs"),
         ("config", {"algo": "ppo", "hyperparams": {"double": True}}, "'double'"),

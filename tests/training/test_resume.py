@@ -725,11 +725,11 @@ def test_a_fork_begins_with_the_weights_and_a_changed_config(make_config, storag
 def test_a_fork_whose_network_does_not_fit_names_the_layer(make_config, storage):
     stop_at(TrainingSession(small_config(make_config), storage), 50)
     before = sorted(path.name for path in (storage.base_dir / "snake").iterdir())
-    with pytest.raises(WeightsMismatch, match=r"layer 0.*\(16, .*needs \(32, "):
+    with pytest.raises(WeightsMismatch, match=r"layer 1 of 2.*\(16, .*needs \(32, "):
         storage.fork_run("snake", "run", network_config={"layers": [{"units": 32}]})
-    with pytest.raises(WeightsMismatch, match=r"layer 1, .*\(4, 16\).*needs \(16, 16\)"):
+    with pytest.raises(WeightsMismatch, match=r"layer 2 of 3, .*\(4, 16\).*needs \(16, 16\)"):
         storage.fork_run("snake", "run", network_config={"layers": [{"units": 16}, {"units": 16}]})
-    with pytest.raises(WeightsMismatch, match="layer 0"):
+    with pytest.raises(WeightsMismatch, match="layer 1 of 2"):
         storage.fork_run("snake", "run", env_config={"vision": 2})
     with pytest.raises(ConfigError, match="keeps the algorithm of its weights: 'ppo', not 'dqn'"):
         storage.fork_run("snake", "run", algo="dqn")

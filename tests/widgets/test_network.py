@@ -129,7 +129,7 @@ def test_wrong_values_stay_in_their_cards_with_the_reason(tab: Driver) -> None:
     ]
     assert "4096" in state["problems"][0]["reason"]
     assert "Did you mean 'relu'?" in state["problems"][2]["reason"]
-    with pytest.raises(rlplay.errors.SessionError, match="layer 0"):
+    with pytest.raises(rlplay.errors.SessionError, match="layer 1"):
         tab.playground.desk.start()
     state = tab.set(layer(50), layer(16))
     assert state["problems"] == []
