@@ -60,7 +60,8 @@ def test_bad_input_says_what_came_and_what_is_allowed(changes, error, words):
         ),
         (
             {"name": "x" * 300},
-            f"A run's config: name = '{'x' * 59}… is not allowed. Needed is at most 200 characters.",
+            f"A run's config: name = '{'x' * 59}… is not allowed. "
+            "Needed is at most 200 characters.",
         ),
         (
             {"device": "gpu"},

@@ -439,11 +439,12 @@ class StorageManager:
         Args:
             env_name: The environment's name.
             run_id: The run's id.
-            name: The title, up to 200 characters.
+            name: The title, up to 200 characters; empty for none. Where a session trains the run,
+                its `TrainingSession.rename` tells it too.
 
         Raises:
             RunNotFound: When there is no such run.
-            ConfigError: For a name that is too long.
+            ConfigError: For a title that is too long.
         """
         with _lock:
             self.save_config(self.load_config(env_name, run_id).replace(name=name))

@@ -537,6 +537,22 @@ class TrainingSession:
         # Not validated again: what is registered under its names may be something else by now.
         self.config = self.config.model_copy(update={field: new})
 
+    def rename(self, name: str) -> None:
+        """Give the run another title, also the one that is saved; allowed at any time.
+
+        Args:
+            name: The title, up to 200 characters; empty for none.
+
+        Raises:
+            ConfigError: For a title that is too long.
+            StorageError: When it cannot be saved; it is as it was.
+        """
+        with self._lock:
+            config = self.config.replace(name=name)
+            if config.run_id is not None:
+                self.storage.rename_run(config.env_name, config.run_id, config.name)
+            self.config = self.config.model_copy(update={"name": config.name})
+
     def _declared(self) -> tuple[AgentSpec, EnvSpec]:
         """Give algorithm and environment: while it runs, those that it started with."""
         if self._started_with is None or not self._running:
@@ -1429,8 +1445,8 @@ class _Trainer:
             self._message = self._standing()
             if outcome.held_up > _HELD_UP and not self._problem:
                 self._message = (
-                    f"Saving held training up for {1000 * outcome.held_up:.0f} ms, to copy "
-                    f"{outcome.size / 1e6:.0f} MB. {self._notes}"
+                    f"Training stood still for {1000 * outcome.held_up:.0f} ms, to copy "
+                    f"{outcome.size / 1e6:.0f} MB for the checkpoint. {self._notes}"
                 ).strip()
         return bool(outcomes)
 

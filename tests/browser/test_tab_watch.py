@@ -128,7 +128,7 @@ def test_a_person_plays_and_watches(window: Window, lab: Lab) -> None:
     sample = runs.locator("option", has_text="sample: good,")
     runs.select_option(value=sample.get_attribute("value"))
     says(window, "sample: good at", seconds=60)
-    page.locator(".rlplay-watching .widget-slider [role=slider]:visible").last.press("End")
+    page.locator(".rlplay-watching").get_by_label("Moves a second, slider").press("End")
     rows = ".rlplay-watching [role=grid]"
     window.until(f"() => Number(document.querySelector('{rows}').ariaRowCount) > 60")
     fits(window)

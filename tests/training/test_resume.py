@@ -519,7 +519,7 @@ def test_a_checkpoint_that_holds_training_up_says_so(make_session, monkeypatch):
     session.pause()
     while session.snapshot().saved_at is None:
         session.has_ended(0.01)
-    assert "Saving held training up for" in session.snapshot().message
+    assert "Training stood still for" in session.snapshot().message
 
 
 def test_a_run_without_a_checkpoint_that_has_trained_is_refused(make_config, storage):

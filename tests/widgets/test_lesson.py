@@ -61,7 +61,7 @@ def test_a_lesson_shows_its_tabs_and_words_and_keeps_its_options(painter) -> Non
     painter.tick()
     assert panel.config.algo == "dqn"
     assert train.algorithm.value == "dqn"
-    assert "lesson keeps" in panel.controls.messages.value
+    assert "lesson keeps" in panel.controls.messages.texts[0]
     assert panel.desk.set("num_envs", 3)
     assert panel.desk.draft.is_locked("env_config", "grid_size")
     assert not panel.desk.draft.is_locked("env_config")

@@ -83,7 +83,7 @@ def test_an_algorithm_that_is_defined_again_brings_its_options(painter, playgrou
     painter.tick()
     painter.tick()
     assert "patience" in form.options
-    assert playground.controls.messages.value == ""
+    assert playground.controls.messages.texts == ()
     assert desk.draft.config.hyperparams["patience"] == 3
     assert desk.draft.config.hyperparams["discount"] == 0.5
 

@@ -161,7 +161,7 @@ def test_nothing_is_painted_while_nobody_looks(painter, sent) -> None:
     sight._receive(sight, {"kind": "report", "view": "v", "visible": False, "dark": False}, [])
     assert painter.tick() > 1.0
     assert not session.monitor.board_wanted()
-    assert panel.controls.messages.value == ""
+    assert panel.controls.messages.texts == ()
     sight._receive(sight, {"kind": "report", "view": "v", "visible": True, "dark": True}, [])
     assert painter.tick() <= 1 / 30
     assert session.monitor.board_wanted()

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 import rlplay
+from rlplay.errors import ConfigError
 from rlplay.samples import sample_path
 from rlplay.storage import StorageManager, get_storage_manager
+from rlplay.training.session import TrainingSession
 from rlplay_widgets import Playground, library, receipt
 from rlplay_widgets.games import AgentGame
+from rlplay_widgets.messages import with_buttons
 from rlplay_widgets.panels.runs import RunsPanel
 
 TINY = {"num_envs": 1, "total_steps": 2000, "env_config": {"grid_size": 4}}
@@ -222,6 +225,45 @@ def test_an_upload_that_is_broken_off_leaves_nothing(driver: Driver, tmp_path, m
     assert len(list(place.iterdir())) == 1
     driver.playground.close()
     assert list(place.iterdir()) == []
+
+
+def test_a_new_name_reaches_the_session_that_trains_the_run(driver: Driver, storage) -> None:
+    session = TrainingSession(rlplay.get_default_config("dqn").replace(num_envs=2), storage)
+    session.start()
+    try:
+        run = ("snake", session.run_id)
+        driver.runs._library.refresh()
+        driver.select(run)
+        driver.runs.name.value = "  my \u202esnake "
+        driver.until(lambda: session.config.name == "my snake")
+        driver.until(lambda: driver.runs.table.rows[0].cells[0] == "my snake")
+        assert storage.load_config(*run).name == "my snake"
+        with pytest.raises(ConfigError, match="at most 200 characters"):
+            session.rename("x" * 300)
+        assert session.config.name == storage.load_config(*run).name == "my snake"
+    finally:
+        session.stop()
+        session.wait()
+    assert storage.load_config(*run).name == "my snake"
+    driver.runs.name.value = "   "
+    driver.until(lambda: storage.load_config(*run).name == "")
+    driver.until(lambda: driver.runs.table.rows[0].cells[0] != "")
+
+
+def test_what_cannot_be_done_says_why(driver: Driver, good) -> None:
+    driver.painter.tick()
+    assert driver.runs.actions["go_on"].tooltip == "Select a run in the table first"
+    driver.select(good)
+    assert "Fork trains its weights further" in driver.runs.actions["go_on"].tooltip
+    assert "zip" in driver.runs.actions["export"].tooltip
+
+
+def test_an_error_names_the_button_and_not_the_command() -> None:
+    said = with_buttons(
+        "No checkpoint of this run is whole. Without one, fork the run to begin with its weights: "
+        "rlplay train --fork snake-1-a --steps 2000"
+    )
+    assert said.endswith("fork the run to begin with its weights (Runs tab: Fork).")
 
 
 def test_rename_and_notes_stay_with_the_run_that_they_were_written_for(

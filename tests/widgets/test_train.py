@@ -76,7 +76,7 @@ def test_start_pause_resume_stop_and_start_again(painter, small) -> None:
     assert session.state == "finished"
     train.stop.click()
     paint_until(painter, lambda: "finished" in train.status.value)
-    assert train.messages.value == ""
+    assert train.messages.texts == ()
 
 
 def test_what_is_chosen_is_trained(painter, small) -> None:
@@ -122,7 +122,7 @@ def test_a_pace_that_code_set_is_shown_and_not_set_again(painter) -> None:
     assert (train.full_speed.value, train.pace.value) == (False, 5.0)
     session.monitor.publish(moves_per_second=5000.0)
     painter.tick()
-    assert train.pace.value == 100
+    assert train.pace.value == 5000
     assert session.calls == []
 
 
@@ -135,10 +135,9 @@ def test_an_error_in_a_click_is_shown_and_the_next_click_works(painter, small, m
     monkeypatch.setattr("rlplay_widgets.desk.TrainingSession", broken)
     panel.controls.start.click()
     painter.tick()
-    shown = panel.controls.messages.value
-    assert "RuntimeError" in shown
-    assert "Traceback" in shown
-    assert "<script" not in shown
+    (shown,) = panel.controls.messages.widget.messages
+    assert "RuntimeError" in shown["text"]
+    assert "Traceback" in shown["details"]
 
     def refused(*_, **__):
         raise ConfigError("No such <b>thing</b>.")
@@ -146,13 +145,13 @@ def test_an_error_in_a_click_is_shown_and_the_next_click_works(painter, small, m
     monkeypatch.setattr("rlplay_widgets.desk.TrainingSession", refused)
     panel.controls.start.click()
     painter.tick()
-    assert "No such &lt;b&gt;thing&lt;/b&gt;." in panel.controls.messages.value
-    assert "Traceback" not in panel.controls.messages.value
+    (shown,) = panel.controls.messages.widget.messages
+    assert (shown["text"], shown["details"]) == ("No such <b>thing</b>.", "")
 
     monkeypatch.setattr("rlplay_widgets.desk.TrainingSession", TrainingSession)
     panel.controls.start.click()
     painter.tick()
-    assert panel.controls.messages.value == ""
+    assert panel.controls.messages.texts == ()
     assert panel.session.snapshot().state == "running"
 
 
@@ -162,10 +161,20 @@ def test_a_failed_training_says_why(painter) -> None:
     train = Playground(session).controls
     painter.tick()
     assert "failed" in train.status.value
-    assert "the &lt;b&gt;loss&lt;/b&gt; is not a number" in train.messages.value
-    assert "<details>" in train.messages.value
-    assert "&lt;i&gt;line 1" in train.messages.value
+    (shown,) = train.messages.widget.messages
+    assert "the <b>loss</b> is not a number" in shown["text"]
+    assert shown["details"] == "Traceback: <i>line 1</i>"
     assert not train.start.disabled
+
+    # It was read, and is put away until another one fails.
+    train.messages.widget._handle_custom_msg({"kind": "dismiss", "key": shown["key"]}, [])
+    painter.tick()
+    assert train.messages.texts == ()
+    session.monitor.publish(state="running")
+    painter.tick()
+    session.monitor.publish(state="failed", message="once more")
+    painter.tick()
+    assert "once more" in train.messages.texts[0]
 
 
 def test_what_the_session_says_is_shown(painter) -> None:
@@ -185,11 +194,11 @@ def test_an_error_while_drawing_stops_neither_the_rest_nor_is_it_hidden(painter)
     time.sleep(0.2)
     painter.tick()
     assert panel.numbers.widget.values["episode"] == "5"
-    assert "The board cannot be shown" in panel.controls.messages.value
+    assert "The board cannot be shown" in panel.controls.messages.texts[0]
     session.monitor.publish(game_state=None)
     painter.tick()
     painter.tick()
-    assert panel.controls.messages.value == ""
+    assert panel.controls.messages.texts == ()
 
 
 def test_callbacks_return_at_once_and_set_no_trait(painter, small) -> None:
@@ -321,15 +330,29 @@ def test_a_budget_of_steps_or_seconds(painter, monkeypatch) -> None:
     assert "seconds=90" in panel.code()
     train.budget.value = "<b>soon</b>"
     painter.tick()
-    assert "&lt;b&gt;soon&lt;/b&gt;" in panel.controls.messages.value
-    assert train.budget.value == "90"
+    # What nobody can read stays where it was written, with the reason, and nothing begins.
+    assert train.budget.value == "<b>soon</b>"
+    assert "rlplay-wrong" in train.budget._dom_classes
+    assert "&lt;b&gt;soon&lt;/b&gt;" in train.about.value
+    assert panel.controls.messages.texts == ()
+    panel.desk.set("seed", 3)
+    panel.controls.start.click()
+    painter.tick()
+    assert panel.session is None
+    assert "is no time to train" in panel.controls.messages.texts[0]
+    assert panel.desk.seconds == 90
     train.unit.value = "steps"
     painter.tick()
-    assert panel.desk.seconds is None
+    assert "rlplay-wrong" not in train.budget._dom_classes
     assert train.budget.value == number(2_500_000)
     train.budget.value = "0"
     painter.tick()
-    assert "total_steps" in train.about.value
+    assert (train.budget.value, panel.config.total_steps) == ("0", 2_500_000)
+    assert "total_steps = 0 is not allowed" in train.about.value
+    panel.desk.draft.adopt(panel.config)
+    painter.tick()
+    assert train.budget.value == number(2_500_000)
+    assert panel.desk.seconds is None
 
 
 @pytest.mark.parametrize(
@@ -400,7 +423,7 @@ def test_a_click_on_an_ending_opens_a_replay(painter, monkeypatch) -> None:
     monkeypatch.undo()
     endings.widget._handle_custom_msg({"kind": "open", "name": "self"}, [])
     painter.tick()
-    assert "No episode was trained yet" in panel.controls.messages.value
+    assert "No episode was trained yet" in panel.controls.messages.texts[0]
 
 
 def test_the_code_reproduces_the_settings(painter) -> None:
@@ -434,12 +457,12 @@ def test_an_agent_or_an_environment_that_breaks_is_shown(painter, small, monkeyp
         patched.setattr("rlplay.agents.dqn.DQN.select_action", broken)
         panel.controls.start.click()
         paint_until(painter, lambda: "failed" in panel.controls.status.value)
-    shown = panel.controls.messages.value
-    assert "&lt;i&gt;1/0&lt;/i&gt;" in shown
-    assert "Traceback" in shown
+    (shown,) = panel.controls.messages.widget.messages
+    assert "<i>1/0</i>" in shown["text"]
+    assert "Traceback" in shown["details"]
     panel.controls.start.click()
     paint_until(painter, lambda: panel.session.snapshot().total_steps > 0)
-    assert panel.controls.messages.value == ""
+    assert panel.controls.messages.texts == ()
 
 
 def test_a_panel_that_breaks_stops_no_other(painter, monkeypatch) -> None:
@@ -454,12 +477,12 @@ def test_a_panel_that_breaks_stops_no_other(painter, monkeypatch) -> None:
             patched.setattr(part, "paint", broken)
             painter.tick()
             painter.tick()
-            shown = panel.controls.messages.value
+            (shown,) = panel.controls.messages.texts
             assert part.title in shown
-            assert "&lt;b&gt;ink" in shown
+            assert "<b>ink" in shown
         painter.tick()
         painter.tick()
-        assert panel.controls.messages.value == ""
+        assert panel.controls.messages.texts == ()
 
 
 def test_a_budget_of_seconds_ends_the_run(painter, small) -> None:

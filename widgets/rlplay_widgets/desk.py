@@ -90,14 +90,13 @@ class Desk:
         self.looks = Looks()
         self.looking_inside = False
         self.seconds: float | None = None
-        self.library = Library(lambda: self.storage, painter.wake)
+        self.library = Library(lambda: self.storage, self.scene.wake)
         self.run: SavedRun | None = None
-        self._painter = painter
         self._storage = storage
         self._lock = threading.RLock()
         self._game: Game | None = None
         self._thinker: Thinker | None = None
-        self._tables = TableReader(painter.wake)
+        self._tables = TableReader(self.scene.wake)
         # What the board showed of a training: the session, its board, thoughts and table.
         self._sight: tuple[Any, ...] = (None, None, None, None)
         self._version = 0
@@ -124,7 +123,7 @@ class Desk:
 
     def wake(self) -> None:
         """Have everything painted now; returns at once."""
-        self._painter.wake()
+        self.scene.wake()
 
     # Training ------------------------------------------------------------------------------------
 

@@ -99,6 +99,7 @@ class Draft:
         self._lock = threading.RLock()
         self._config = config
         self._wrong: dict[Place, tuple[Any, RlplayError]] = {}
+        self._unread: set[Place] = set()  # of those, what could not even be read
         self._locked: frozenset[Place] = frozenset()
         self._knobs: frozenset[Place] = frozenset()
         self._specs = _specs(config)
@@ -124,7 +125,7 @@ class Draft:
         if None in now or old[:2] != now[:2]:
             return  # it is another one, whose options the config has already; or it is gone
         self._config = rebuilt(self._config)
-        self._wrong = {}
+        self._forget_all()
         self.version += 1
 
     @property
@@ -150,10 +151,22 @@ class Draft:
         config = self._config
         return look_up(get_default_config(config.algo, config.env_name).to_dict(), place)
 
+    def refuse(self, *place_and_text_and_error: Any) -> None:
+        """Keep what a person wrote at a place and nobody can read: ``refuse("seed", "x", error)``.
+
+        The config keeps its own value; `forget` or another value there ends it.
+        """
+        *keys, text, error = place_and_text_and_error
+        with self._lock:
+            self._wrong[tuple(keys)] = text, error
+            self._unread.add(tuple(keys))
+            self.version += 1
+
     def forget(self, *place: str | int) -> None:
         """Forget a value that is not allowed; the config's own stands there again."""
         with self._lock:
             self._wrong.pop(place, None)
+            self._unread.discard(place)
             self.version += 1
 
     def lock(self, *places: Place) -> None:
@@ -196,13 +209,15 @@ class Draft:
             raise ConfigError(f"This lesson keeps {name!r} as it is.")
         with self._lock:
             self.version += 1
+            self._unread.discard(place)
             if place in (("algo",), ("env_name",)):
                 return self._switch(str(place[0]), value)
             if not self._try(place, value):
                 return False
             # What did not fit may fit now.
             for other, (wrong, _) in tuple(self._wrong.items()):
-                self._try(other, wrong)
+                if other not in self._unread:
+                    self._try(other, wrong)
             return True
 
     @property
@@ -223,7 +238,8 @@ class Draft:
         """
         with self._lock:
             self._config = self._with_preset(name)
-            self._wrong, self.notice = {}, ""
+            self.notice = ""
+            self._forget_all()
             self.version += 1
 
     def _with_preset(self, name: str) -> RunConfig:
@@ -245,7 +261,11 @@ class Draft:
         with self._lock:
             self._config = self._kept(config) if keep_locked else config
             self.version += 1
-            self._wrong, self.notice = {}, ""
+            self.notice = ""
+            self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._wrong, self._unread = {}, set()
 
     def _try(self, place: Place, value: Any) -> bool:
         try:
@@ -273,7 +293,7 @@ class Draft:
         except RlplayError as error:
             self._wrong[(field,)] = name, error
             return False
-        self._wrong = {}
+        self._forget_all()
         return True
 
     def _own(self, env_name: str) -> dict[str, Any]:

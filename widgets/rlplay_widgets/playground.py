@@ -202,7 +202,13 @@ class Playground:
         stage = ipw.Box(list(places.values()))
         stage.add_class("rlplay-stage")
         controls = self.controls
-        parts = [controls.widget, controls.line, controls.messages, controls.code.widget, stage]
+        parts = [
+            controls.widget,
+            controls.line,
+            controls.messages.widget,
+            controls.code.widget,
+            stage,
+        ]
         if self.lesson is not None:
             words = ipw.HTML(
                 f"<h3>{escape(self.lesson.title)}</h3><p>{escape(self.lesson.text)}</p>"

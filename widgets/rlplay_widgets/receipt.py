@@ -102,6 +102,8 @@ class Receipt:
     def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
         if content.get("kind") == "undo":
             self.undo()
+        elif content.get("kind") == "away":
+            self.clear()
         elif content.get("kind") == "piece" and content.get("path") == self._path:
             path, at = Path(self._path), int(content["at"])
             clerk.submit(lambda: self._safely(self._read)(path, at))

@@ -18,7 +18,7 @@ from rlplay_widgets.painter import FRAME, FULL_SPEED_FRAME, Painter
 from rlplay_widgets.sight import Sight
 from rlplay_widgets.theme import DARK, LIGHT, Palette
 
-__all__ = ["LIVE", "Frame", "Problem", "SessionScene", "View", "assign"]
+__all__ = ["LIVE", "Frame", "Problem", "SessionScene", "View", "assign", "mark"]
 
 #: States in which a session has work before it.
 LIVE = ("running", "paused", "stopping")
@@ -84,7 +84,7 @@ class SessionScene:
     """
 
     def __init__(self, painter: Painter, session: TrainingSession | None = None) -> None:
-        self.sight = Sight(painter.wake)
+        self.sight = Sight(self.wake)
         #: Gives the views, in the order in which they are painted.
         self.views: Callable[[], Iterable[View]] = tuple
         self._painter = painter
@@ -94,6 +94,8 @@ class SessionScene:
         self._problems: dict[str, Problem] = {}
         self._painted_at = float("-inf")
         self._painted_by: int | None = None  # the thread, while it paints
+        self._asked = False  # whether a frame of this very scene is wanted now
+        self._standing: tuple[Any, ...] = ()  # what the last frame said of the training
         if session is not None:
             session.monitor.on_change(painter.wake)
 
@@ -119,6 +121,11 @@ class SessionScene:
             self._session = session
             self._fresh = True
         session.monitor.on_change(self._painter.wake)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have this scene painted now; returns at once."""
+        self._asked = True
         self._painter.wake()
 
     def safely(self, callback: Callable[..., None]) -> Callable[..., None]:
@@ -142,9 +149,15 @@ class SessionScene:
                 self._report("click", Problem(text, traceback.format_exc()))
             else:
                 self._report("click", None)
-            self._painter.wake()
+            self.wake()
 
         return wrapped
+
+    def dismiss(self, where: str) -> None:
+        """Put a problem away; what still goes wrong comes back."""
+        with self._lock:
+            self._problems.pop(where, None)
+        self.wake()
 
     def paint(self, now: float) -> float:
         """Paint the views; the painter calls this.
@@ -162,6 +175,8 @@ class SessionScene:
         arrived = sight.arrived()
         if slow and not arrived and now - self._painted_at < 0.5:
             return 0.5 - (now - self._painted_at)
+        if not arrived and (rest := self._rest(now)) > 0.0:
+            return rest
         self._painted_at = now
         with self._lock:
             fresh, self._fresh = self._fresh or arrived, False
@@ -181,6 +196,21 @@ class SessionScene:
         if snapshot.state not in ("running", "stopping"):
             return 0.2
         return FULL_SPEED_FRAME if snapshot.is_max_speed else FRAME
+
+    def _rest(self, now: float) -> float:
+        """Give the seconds that a training at full speed leaves until its next frame.
+
+        The painter was woken for another Playground then.
+        """
+        session = self._session
+        snapshot = Snapshot() if session is None else session.snapshot()
+        standing = (session, snapshot.state, snapshot.message, snapshot.moves_per_second)
+        old, self._standing = self._standing, standing
+        asked, self._asked = self._asked, False
+        full_speed = snapshot.state in ("running", "stopping") and snapshot.is_max_speed
+        if asked or self._fresh or standing != old or not full_speed:
+            return 0.0
+        return self._painted_at + 0.95 * FULL_SPEED_FRAME - now
 
     def frame(self, now: float, *, fresh: bool = False, crowded: bool = False) -> Frame:
         """Give what there is to paint.
@@ -218,6 +248,12 @@ def _said(error: Exception) -> str:
     """What an error says, as a sentence."""
     text = f"{type(error).__name__}: {error}".rstrip(": \n")
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def mark(widget: ipw.DOMWidget, wrong: bool) -> None:
+    """Have a control show whether its value is allowed. The painter's alone."""
+    if wrong != ("rlplay-wrong" in widget._dom_classes):
+        (widget.add_class if wrong else widget.remove_class)("rlplay-wrong")
 
 
 def assign(widget: ipw.Widget, **traits: Any) -> None:

@@ -541,7 +541,7 @@ class CurvesView:
         for key, session in live.items():
             snapshot = session.snapshot()
             metrics = Metrics.of_columns(session.monitor.history()[0])
-            name = session.config.name or str(session.run_id)
+            name = short_name(session.config)
             facts = (
                 snapshot.episode,
                 snapshot.best_score,

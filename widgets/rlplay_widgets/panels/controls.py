@@ -11,20 +11,23 @@ import ipywidgets as ipw
 
 from rlplay.errors import SessionError
 from rlplay.training.monitor import Snapshot
+from rlplay.training.session import TrainingSession
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.messages import Message, Messages
+from rlplay_widgets.pace import Pace
 from rlplay_widgets.panels.code import CodePanel
 from rlplay_widgets.panels.sessions import SessionsPanel
 from rlplay_widgets.scene import LIVE, Frame, assign
-from rlplay_widgets.theme import escape, message_html, state_html
+from rlplay_widgets.theme import escape, state_html
 
 __all__ = ["ControlsPanel"]
 
-#: The slider's fastest pace, as a power of ten: moves of each board in a second.
-_FASTEST = 2
 #: What somebody else set is shown, unless a person moved the slider within so many seconds.
 _HANDS_OFF = 1.0
 #: Two clicks on "Start another" within so many seconds start one session.
 _TWICE = 0.6
+#: What the message of a failed training is put away by.
+_FAILURE = "training"
 
 
 class ControlsPanel:
@@ -45,6 +48,7 @@ class ControlsPanel:
         self._desk = desk
         self._lock = threading.Lock()
         self._paced_at = self._started_at = float("-inf")
+        self._put_away: TrainingSession | None = None  # whose failure was read, and put away
 
         self.start = ipw.Button(
             description="Start", icon="play", tooltip="Begin a new run", button_style="primary"
@@ -66,24 +70,16 @@ class ControlsPanel:
             icon="forward",
             tooltip="Train as fast as this machine can, or at the pace of the slider",
         )
-        self.pace = ipw.FloatLogSlider(
-            value=10,
-            min=0,
-            max=_FASTEST,
-            step=0.01,  # fine enough for each whole number that is typed
-            description="Moves/s",
-            readout_format=".0f",
-            tooltip="Moves of each board in a second",
-        )
+        self.pace = Pace(tooltip="Moves of each board in a second")
         self.show_code = ipw.ToggleButton(
             description="Code", icon="code", tooltip="Show these settings as a few lines of Python"
         )
         self.status = ipw.HTML()
-        self.messages = ipw.HTML()
         self.sessions = SessionsPanel(desk)
         self.code = CodePanel(desk)
 
         safely = desk.scene.safely
+        self.messages = Messages(self._dismiss, safely)
         self.start.on_click(safely(lambda _: self._start()))
         self.another.on_click(safely(lambda _: self._start_another()))
         self.pause.on_click(safely(lambda _: self._pause_or_resume()))
@@ -106,7 +102,6 @@ class ControlsPanel:
         self.line = ipw.Box([self.status, self.sessions.widget])
         self.line.add_class("rlplay-line")
         self.status.add_class("rlplay-status")
-        self.messages.add_class("rlplay-messages")
 
         if desk.session is not None:
             desk.set_pace_shown(desk.session.snapshot().moves_per_second)
@@ -146,6 +141,7 @@ class ControlsPanel:
     def _move(self) -> None:
         session = self._desk.session
         if session is not None:
+            self._desk.watch(None)  # a move is made to be seen
             with contextlib.suppress(SessionError):
                 session.step()
 
@@ -154,6 +150,12 @@ class ControlsPanel:
 
     def _pace_changed(self, change: dict[str, Any]) -> None:
         self._set_pace(change["new"])
+
+    def _dismiss(self, key: str) -> None:
+        if key == _FAILURE:
+            self._put_away = self._desk.session
+        else:
+            self._desk.scene.dismiss(key)
 
     def _code_wanted(self, change: dict[str, Any]) -> None:
         self.code.wanted = change["new"]
@@ -192,7 +194,7 @@ class ControlsPanel:
         assign(self.stop, disabled=state not in ("running", "paused"))
         assign(self.move, disabled=not paused)
         self._paint_pace(snapshot)
-        assign(self.messages, value=self._messages_html(frame))
+        self.messages.show(self._list_messages(frame))
         return False
 
     def _paint_pace(self, snapshot: Snapshot) -> None:
@@ -202,15 +204,21 @@ class ControlsPanel:
         pace = self._desk.pace
         assign(self.full_speed, value=pace is None)
         if pace is not None:
-            assign(self.pace, value=min(max(pace, 1.0), 10.0**_FASTEST))
+            assign(self.pace, value=pace)
 
-    def _messages_html(self, frame: Frame) -> str:
-        parts = [message_html(problem.text, problem.details) for problem in frame.problems.values()]
-        if frame.snapshot.state == "failed":
-            details = frame.session.traceback if frame.session is not None else None
+    def _list_messages(self, frame: Frame) -> list[Message]:
+        messages = [
+            Message(where, problem.text, problem.details)
+            for where, problem in frame.problems.items()
+        ]
+        session = frame.session
+        if frame.snapshot.state != "failed":
+            self._put_away = None
+        elif session is not self._put_away:
+            details = (session.traceback if session is not None else None) or ""
             text = f"Training failed. {frame.snapshot.message}"
-            parts.insert(0, message_html(text, details or ""))
-        return "".join(parts)
+            messages.insert(0, Message(_FAILURE, text, details))
+        return messages
 
 
 def _ended(state: str) -> bool:

@@ -10,10 +10,10 @@ import ipywidgets as ipw
 
 from rlplay.config import RunConfig
 from rlplay.envs import ENV_REGISTRY
-from rlplay.errors import RlplayError, RunBusy, SessionError, StorageError
+from rlplay.errors import ConfigError, RlplayError, RunBusy, SessionError, StorageError
 from rlplay.samples import SAMPLES, sample_path
 from rlplay.storage.files import slug
-from rlplay.training.session import TrainingSession
+from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.games import AgentGame
 from rlplay_widgets.library import SavedRun, moment, title
@@ -61,6 +61,7 @@ _ACTIONS = (
     ("export", "Export", "Write it as one zip that Import takes in anywhere"),
     ("delete", "Delete", "Move it to the trash; Undo brings it back"),
 )
+_HINTS = {name: hint for name, _, hint in _ACTIONS}
 
 
 class RunsPanel:
@@ -174,13 +175,13 @@ class RunsPanel:
 
     def go_on(self) -> None:
         """Train on with the selected run."""
-        run, listed = self._one()
+        run, _ = self._one()
         desk = self._desk
 
         def start(session: TrainingSession) -> None:
             desk.start(session)
             desk.draft.adopt(session.config.replace(run_id=None))
-            self.receipt.say(f"{title(listed)} goes on.")
+            self.receipt.clear()  # the line above says how it goes on
             self._library.refresh()
 
         desk.work("opening the run", lambda: TrainingSession.resume_run(*run, desk.storage), start)
@@ -237,8 +238,8 @@ class RunsPanel:
             }
             try:
                 return storage.fork_run(*run, **changes)
-            except RlplayError as error:
-                raise type(error)(
+            except ConfigError as error:
+                raise ConfigError(
                     f"{error} A fork takes the options of the forms: Load config puts those of "
                     "this run there, to change what you like."
                 ) from error
@@ -304,9 +305,16 @@ class RunsPanel:
     def rename(self, name: str) -> None:
         """Give the selected run another name."""
         run, _ = self._one()
+        storage = self._desk.storage
 
         def write() -> None:
-            self._desk.storage.rename_run(*run, name)
+            for session in sessions():
+                place = slug(session.config.env_name), session.run_id
+                if session.storage.base_dir == storage.base_dir and place == run:
+                    session.rename(name)
+                    break
+            else:
+                storage.rename_run(*run, name)
             self._library.list()
 
         self._desk.work("renaming the run", write)
@@ -392,13 +400,17 @@ class RunsPanel:
         run = chosen[0] if len(chosen) == 1 else None
         listed = runs.get(run) if run is not None else None
         state = "" if listed is None else state_of(listed)
+        why = "" if listed is None else _STATES[state][2]
         for name, button in self.actions.items():
             allowed = {
                 "go_on": state in ("open", "new"),
                 "delete": bool(chosen),
                 "replays": listed is not None,
             }.get(name, listed is not None and state != "broken")
-            assign(button, disabled=not allowed)
+            hint = _HINTS[name]
+            if not allowed:
+                hint = why if listed is not None else "Select a run in the table first"
+            assign(button, disabled=not allowed, tooltip=hint)
         usable = listed is not None and state != "broken"
         for field, control in (("name", self.name), ("notes", self.notes)):
             text = str(listed[field] or "") if listed is not None and usable else ""

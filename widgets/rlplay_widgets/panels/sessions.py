@@ -8,6 +8,7 @@ import anywidget
 import traitlets as t
 
 from rlplay.training.session import TrainingSession
+from rlplay_widgets.charts import short_name
 from rlplay_widgets.desk import Desk, look_of
 from rlplay_widgets.scene import Frame, assign
 from rlplay_widgets.theme import STATES, static
@@ -73,11 +74,10 @@ def _described(session: TrainingSession) -> dict[str, Any]:
     snapshot = session.snapshot()
     sign, words = STATES[snapshot.state]
     algo, run_id = session.config.algo.upper(), session.run_id
-    short = "new run" if run_id is None else f"{algo} {run_id.rpartition('-')[2]}"
     facts = (algo, session.config.env_name, words, f"run {run_id}" if run_id else "")
     return {
         "key": _key(session),
-        "name": session.config.name or short,
+        "name": short_name(session.config),
         "look": look_of(session),
         "sign": sign,
         "state": words,

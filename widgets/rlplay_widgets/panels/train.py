@@ -13,7 +13,7 @@ from rlplay.errors import ConfigError
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.fits import list_fitting
 from rlplay_widgets.panels.endings import EndingsPanel
-from rlplay_widgets.scene import Frame, assign
+from rlplay_widgets.scene import Frame, assign, mark
 from rlplay_widgets.table import Column, Row, Table
 from rlplay_widgets.theme import ENDINGS, escape, number
 
@@ -25,6 +25,8 @@ _EVERY = 0.5
 _OWN = "your own"
 #: Metrics of the learner that stand beside an episode, where the algorithm has them.
 _LEARNER = (("loss", "Loss", 4), ("epsilon", "Epsilon", 3), ("entropy", "Entropy", 3))
+#: Where the draft has the budget, in whichever unit a person writes it.
+_BUDGET = ("total_steps",)
 _SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _COLUMNS = (
     Column("Episode", "number", "84px"),
@@ -101,16 +103,22 @@ class TrainPanel:
         self._desk.set("name", change["new"])
 
     def _choose_budget(self, change: dict[str, Any]) -> None:
+        draft, text = self._desk.draft, change["new"]
+        self._drawn = None
         try:
             if self.unit.value == "seconds":
-                self._desk.seconds = parse_seconds(change["new"])
+                self._desk.seconds = parse_seconds(text)
+                draft.forget(*_BUDGET)
             else:
                 self._desk.seconds = None
-                self._desk.set("total_steps", parse_steps(change["new"]))
-        finally:
-            self._drawn = None
+                self._desk.set(*_BUDGET, parse_steps(text))
+        except ConfigError as error:
+            if draft.is_locked(*_BUDGET):
+                raise
+            draft.refuse(*_BUDGET, text, error)
 
     def _choose_unit(self, change: dict[str, Any]) -> None:
+        self._desk.draft.forget(*_BUDGET)
         if change["new"] == "seconds" and self._desk.seconds is None:
             self._desk.seconds = 60.0
         elif change["new"] == "steps":
@@ -152,12 +160,16 @@ class TrainPanel:
         locked = draft.is_locked("total_steps")
         assign(self.budget, value=self._budget_as_text(), disabled=locked, tooltip=self._hint())
         assign(self.unit, disabled=locked)
-        reason = draft.problems.get(("total_steps",)) or draft.problems.get(("name",))
+        mark(self.budget, _BUDGET in draft.problems)
+        mark(self.name, ("name",) in draft.problems)
         about = (
             "" if preset is None else rlplay.describe_preset(config.algo, config.env_name, preset)
         )
-        reason = reason or draft.problems.get(("algo",)) or draft.notice
-        assign(self.about, value=f"<p>{escape(reason or about)}</p>")
+        wrong = " ".join(draft.problems.get(place, "") for place in (_BUDGET, ("name",), ("algo",)))
+        words = escape(draft.notice or about)
+        if wrong.strip():
+            words = f'<span class="rlplay-wrong-reason" role="alert">{escape(wrong)}</span>'
+        assign(self.about, value=f"<p>{words}</p>")
         self._drawn = now
 
     def _hint(self) -> str:
@@ -166,12 +178,13 @@ class TrainPanel:
         return "Seconds of training, pauses not counted; such as 90 or 1:30"
 
     def _budget_as_text(self) -> str:
-        """The budget as it stands in its field."""
-        seconds = self._desk.seconds
+        """The budget as it stands in its field, also one that is not allowed."""
+        draft, seconds = self._desk.draft, self._desk.seconds
+        if _BUDGET in draft.problems:
+            return str(draft.get(*_BUDGET))
         if seconds is not None:
             return f"{seconds:g}"
-        steps = self._desk.draft.get("total_steps")
-        return number(steps) if isinstance(steps, int) else str(steps)
+        return number(draft.config.total_steps)
 
     def _paint_episodes(self, episodes: tuple[dict[str, Any], ...]) -> None:
         """Hand the last episodes to the table; it sends what changed."""

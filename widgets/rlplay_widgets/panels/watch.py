@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import math
 import tempfile
 import threading
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from rlplay_widgets.games import AgentGame, PersonGame
 from rlplay_widgets.games.agent import SavedWeights, SnapshotWeights
 from rlplay_widgets.games.episode import Step
 from rlplay_widgets.library import SavedRun, title
+from rlplay_widgets.pace import Pace
 from rlplay_widgets.player import Game
 from rlplay_widgets.scene import Frame, assign
 from rlplay_widgets.table import Column, Row, Table
@@ -124,13 +124,10 @@ class WatchPanel:
             description="Age",
             tooltip="Environment steps that the weights were trained for",
         )
-        self.pace = ipw.FloatLogSlider(
+        self.pace = Pace(
             value=self._paces["agent"],
-            min=math.log10(PACES[0]),
-            max=math.log10(PACES[1]),
-            step=0.02,
-            description="Moves/s",
-            readout_format=".1f",
+            low=PACES[0],
+            high=PACES[1],
             tooltip="Moves of this game in a second; the training keeps its own pace",
         )
         self.stepwise = ipw.Checkbox(
@@ -392,7 +389,7 @@ class WatchPanel:
         person = game if isinstance(game, PersonGame) else None
         paced = person is None or person.paced
         goes = paced and (person is None or (person.begun and not person.ended))
-        assign(self.pace, value=min(max(game.pace, PACES[0]), PACES[1]), disabled=not paced)
+        assign(self.pace, value=game.pace, disabled=not paced)
         _show(self.stepwise, person is not None and person.steers and not person.waits)
         assign(self.stepwise, value=person.stepwise if person is not None else self._stepwise)
         assign(

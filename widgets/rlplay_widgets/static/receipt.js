@@ -18,9 +18,13 @@ function render({ model, el }) {
   const path = make("code", "rlplay-path");
   const save = make("button", "jupyter-button");
   const undo = make("button", "jupyter-button");
+  const away = make("button", "rlplay-receipt-away");
   words.setAttribute("role", "status");
-  save.type = undo.type = "button";
-  line.append(words, save, undo, path);
+  save.type = undo.type = away.type = "button";
+  away.textContent = "×";
+  away.title = "Put this line away";
+  away.setAttribute("aria-label", away.title);
+  line.append(words, save, undo, away, path);
   el.append(line);
 
   let pieces = null; // of the file that is on its way
@@ -39,6 +43,7 @@ function render({ model, el }) {
     save.disabled = Boolean(pieces);
     path.hidden = save.hidden = !file;
     undo.hidden = !undo.textContent;
+    away.hidden = words.textContent.endsWith("…"); // it is being done
     line.hidden = !words.textContent;
   };
 
@@ -78,6 +83,7 @@ function render({ model, el }) {
     undo.hidden = true;
     model.send({ kind: "undo" });
   };
+  away.onclick = () => model.send({ kind: "away" });
   model.on("msg:custom", receive);
   model.on("change:words change:path change:size change:undo", draw);
   draw();
