@@ -72,7 +72,8 @@ _log = logging.getLogger(__name__)
 DEFAULT_MOVES_PER_SECOND = 10.0
 #: Seconds between two checkpoints.
 CHECKPOINT_EVERY = 30.0
-_HELD_UP = 0.05  # seconds; a checkpoint that holds training up for longer says so
+_HELD_UP = 0.05  # seconds; a checkpoint that holds training up for longer says so,
+_LARGE = 8_000_000  # bytes: of a smaller one it was the machine that had other things to do
 _PUBLISH_EVERY = 1 / 30  # seconds
 #: Seconds between a pause and its checkpoint: writing takes a core, and a person wants to see first
 #: that the click has worked.
@@ -1443,7 +1444,7 @@ class _Trainer:
             if outcome.with_weights:
                 self._saved_at = time.time()
             self._message = self._standing()
-            if outcome.held_up > _HELD_UP and not self._problem:
+            if outcome.held_up > _HELD_UP and outcome.size > _LARGE and not self._problem:
                 self._message = (
                     f"Training stood still for {1000 * outcome.held_up:.0f} ms, to copy "
                     f"{outcome.size / 1e6:.0f} MB for the checkpoint. {self._notes}"

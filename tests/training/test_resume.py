@@ -514,6 +514,7 @@ def test_the_end_of_the_process_saves_what_was_trained(make_config, storage):
 
 def test_a_checkpoint_that_holds_training_up_says_so(make_session, monkeypatch):
     monkeypatch.setattr("rlplay.training.session._HELD_UP", 0.0)
+    monkeypatch.setattr("rlplay.training.session._LARGE", 0)
     session = make_session(total_steps=10**9)
     session.start(max_speed=True)
     session.pause()

@@ -348,7 +348,7 @@ def test_a_budget_of_steps_or_seconds(painter, monkeypatch) -> None:
     train.budget.value = "0"
     painter.tick()
     assert (train.budget.value, panel.config.total_steps) == ("0", 2_500_000)
-    assert "total_steps = 0 is not allowed" in train.about.value
+    assert "&#x27;0&#x27; is not allowed: 1 to 1\u202f000" in train.about.value
     panel.desk.draft.adopt(panel.config)
     painter.tick()
     assert train.budget.value == number(2_500_000)

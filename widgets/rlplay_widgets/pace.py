@@ -17,7 +17,7 @@ class Pace(anywidget.AnyWidget):
         value: Moves a second.
         low: Where the slider begins.
         high: Where the slider ends; faster paces can be typed.
-        tooltip: What it sets.
+        hint: What it sets.
     """
 
     _esm = static("pace.js")
@@ -26,4 +26,4 @@ class Pace(anywidget.AnyWidget):
     low = t.Float(1.0).tag(sync=True)
     high = t.Float(100.0).tag(sync=True)
     disabled = t.Bool(False).tag(sync=True)
-    tooltip = t.Unicode().tag(sync=True)
+    hint = t.Unicode().tag(sync=True)

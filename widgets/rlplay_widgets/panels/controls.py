@@ -70,7 +70,7 @@ class ControlsPanel:
             icon="forward",
             tooltip="Train as fast as this machine can, or at the pace of the slider",
         )
-        self.pace = Pace(tooltip="Moves of each board in a second")
+        self.pace = Pace(hint="Moves of each board in a second")
         self.show_code = ipw.ToggleButton(
             description="Code", icon="code", tooltip="Show these settings as a few lines of Python"
         )
@@ -230,10 +230,9 @@ def _status_html(snapshot: Snapshot, tasks: tuple[str, ...], alone: bool) -> str
     message = "" if snapshot.state == "failed" else snapshot.message
     parts = [state_html(snapshot.state, message)]
     parts += [f'<span class="rlplay-task">{escape(task)} …</span>' for task in tasks]
-    if snapshot.run_id is not None:
+    if snapshot.run_id is not None and alone:  # with several sessions, their names stand here
         facts = [snapshot.algo.upper(), snapshot.device, snapshot.precision]
         about = " · ".join(escape(fact) for fact in facts if fact)
-        # With several sessions, their names stand beside.
-        run = f" · run <code>{escape(snapshot.run_id)}</code>" if alone else ""
-        parts.append(f'<span class="rlplay-run">{about}{run}</span>')
+        run = f"run <code>{escape(snapshot.run_id)}</code>"
+        parts.append(f'<span class="rlplay-run">{about} · {run}</span>')
     return "".join(parts)

@@ -27,6 +27,8 @@ _OWN = "your own"
 _LEARNER = (("loss", "Loss", 4), ("epsilon", "Epsilon", 3), ("entropy", "Entropy", 3))
 #: Where the draft has the budget, in whichever unit a person writes it.
 _BUDGET = ("total_steps",)
+#: The longest budget that a config takes.
+MOST_STEPS = 10**12
 _SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _COLUMNS = (
     Column("Episode", "number", "84px"),
@@ -239,13 +241,16 @@ def parse_steps(text: str) -> int:
     """Read a count of steps as a person writes it: 60 000 000, 60_000_000, 60 M, 6e7.
 
     Raises:
-        ConfigError: For anything else.
+        ConfigError: For anything else, and for more or fewer than a run can have.
     """
     plain = re.sub(r"[\s_\u202f]", "", text).lower()
     match = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d{1,2})?)([kmg]?)", plain)
     if match is None:
         raise ConfigError(f"{text!r} is no count of steps. Write it like 60 000 000, 60 M or 6e7.")
-    return round(float(match[1]) * _SUFFIXES[match[2]])
+    steps = round(float(match[1]) * _SUFFIXES[match[2]])
+    if not 1 <= steps <= MOST_STEPS:
+        raise ConfigError(f"{text!r} is not allowed: 1 to {number(MOST_STEPS)} steps.")
+    return steps
 
 
 def parse_seconds(text: str) -> float:

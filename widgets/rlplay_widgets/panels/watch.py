@@ -128,7 +128,7 @@ class WatchPanel:
             value=self._paces["agent"],
             low=PACES[0],
             high=PACES[1],
-            tooltip="Moves of this game in a second; the training keeps its own pace",
+            hint="Moves of this game in a second; the training keeps its own pace",
         )
         self.stepwise = ipw.Checkbox(
             description="Step by step",

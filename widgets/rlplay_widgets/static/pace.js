@@ -57,7 +57,7 @@ function render({ model, el }) {
     if (at(Number(slider.value)) !== pace) slider.value = place(pace);
     if (!typing) field.value = written(pace);
     slider.disabled = field.disabled = model.get("disabled");
-    slider.title = field.title = model.get("tooltip");
+    slider.title = field.title = model.get("hint");
   };
   const read = () => {
     if (!typing) return;
@@ -91,7 +91,7 @@ function render({ model, el }) {
     draw();
   };
   say("");
-  const changed = "change:value change:disabled change:low change:high change:tooltip";
+  const changed = "change:value change:disabled change:low change:high change:hint";
   model.on(changed, draw);
   draw();
   return () => model.off(changed, draw);
