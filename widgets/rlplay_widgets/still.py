@@ -49,10 +49,23 @@ def still_picture(env_name: str, env_config: dict[str, Any], state: Any, words: 
     return file.getvalue()
 
 
+def _opening(size: int) -> dict[str, Any]:
+    """A snake's board before the first move, as `render_state` gives it."""
+    middle = size // 2
+    return {
+        "grid_size": size,
+        "snake_position": [{"x": middle - 1, "y": middle}],
+        "food_position": {"x": size - 2, "y": middle - 1},
+        "direction": [1, 0],
+    }
+
+
 def _pixels(env_name: str, env_config: dict[str, Any], state: Any) -> np.ndarray:
     """The board as the environment draws it."""
-    if env_name == "snake" and state is not None:
-        return draw({"death_reason": None, **state})
+    if env_name == "snake":
+        size = int(env_config.get("grid_size", 10))
+        # No board is made for it: the first one of a kernel waits a second for its compiled rules.
+        return draw({"death_reason": None, **(_opening(size) if state is None else state)})
     if isinstance(state, dict) and "rgb_array" in state:
         return np.asarray(state["rgb_array"], np.uint8)
     env = create_env(env_name, render_mode="rgb_array", **env_config)
