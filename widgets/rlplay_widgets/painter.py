@@ -17,8 +17,8 @@ __all__ = ["FRAME", "FULL_SPEED_FRAME", "Painter", "Scene", "get_painter"]
 #: Seconds between two frames, at the fastest.
 FRAME = 1 / 30
 #: The same of a training at full speed: its board is wholly another one from frame to frame, and an
-#: eye makes no more of thirty of them than of ten. Each takes its core from the training.
-FULL_SPEED_FRAME = 1 / 10
+#: eye makes no more of thirty of them than of five. Each takes its core from the training.
+FULL_SPEED_FRAME = 1 / 5
 #: Seconds after which Python takes the interpreter from a thread that does not give it up, while
 #: something is painted often. At Python's own 5 ms, a trainer in plain Python holds a click up for
 #: some 30 ms.
