@@ -325,7 +325,7 @@ def test_a_fork_begins_with_the_weights_and_other_options(trained, capsys, monke
     runs = {run["run_id"]: run["steps"] for run in storage.list_runs()}
     assert runs == {"fork-1": 3_200, trained.run_id: 2_000}
 
-    assert "layer 1 of 3" in fails(capsys, "train", "--fork", trained.run_id, "--network", "16")
+    assert "layer 1 of 2" in fails(capsys, "train", "--fork", trained.run_id, "--network", "16")
     for flag, value in (("--algo", "dqn"), ("--preset", "classic"), ("--config", "x.json")):
         assert f"no {flag}" in fails(capsys, "train", "--fork", trained.run_id, flag, value)
     assert "Did you mean 'tiny-1'" in fails(capsys, "train", "--fork", "tiny-2")
@@ -675,6 +675,25 @@ def test_import_makes_your_own_environment_known(asked, tmp_path, monkeypatch):
         ENV_REGISTRY.pop("coin", None)
         sys.modules.pop("my_coin_game", None)
     assert config.env_name == "coin"
+
+
+def test_advice_for_a_run_imports_what_it_needs(capsys, tmp_path, monkeypatch, models_folder):
+    (tmp_path / "my_coin_game.py").write_text(GAME)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    own = ("--import", "my_coin_game.py")
+    words = ("--env", "coin", "--algo", "dqn", "--steps", "300", "--num-envs", "2")
+    try:
+        assert main(["train", *own, *words, "--run-id", "coin-1", "--quiet"]) == 0
+        advised = capsys.readouterr().out.splitlines()[-1]
+        assert advised.count("coin-1 --import my_coin_game.py") == advised.count("rlplay ") == 2
+        error = fails(capsys, "train", *own, "--resume", "coin-1")
+        assert "rlplay train --fork coin-1 --import my_coin_game.py --steps 300" in error
+        error = fails(capsys, "train", *own, "--resume", "coin-1", "--seed", "3")
+        assert "rlplay train --import my_coin_game.py --fork coin-1 --seed 3" in error
+    finally:
+        ENV_REGISTRY.pop("coin", None)
+        sys.modules.pop("my_coin_game", None)
 
 
 # this machine

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 import rlplay
 from rlplay.cli import lab, library, machine
 from rlplay.cli.train import INTERRUPTED, run_train
+from rlplay.cli.words import with_imports
 from rlplay.errors import RlplayError
 
 __all__ = ["main"]
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run: Callable[[argparse.Namespace], int] = arguments.run
         return run(arguments)
     except RlplayError as error:
-        print(f"rlplay: {error}", file=sys.stderr)
+        print(f"rlplay: {with_imports(str(error), words)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED

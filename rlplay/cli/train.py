@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rlplay.agents import get_agent_spec, list_algorithms
-from rlplay.cli.words import add_import, import_modules, positive
+from rlplay.cli.words import add_import, import_modules, positive, with_imports
 from rlplay.config import RunConfig, describe_preset, get_default_config, list_presets
 from rlplay.device import get_device
 from rlplay.envs import ENV_REGISTRY, get_env_spec
@@ -185,12 +185,13 @@ def _train(session: TrainingSession, arguments: argparse.Namespace) -> int:
     # A batch system ends a job this way; it is saved like one that a person ends.
     if os.name == "posix":
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    imports = [f"--import={module}" for module in arguments.imports]
     try:
         train(session, seconds=arguments.seconds, progress=not arguments.quiet)
     except KeyboardInterrupt:
         if session.run_id is not None:
             print("Stopped, and saved:", _place(session.storage, session.config))
-            print(f"To go on: rlplay train --resume {session.run_id}")
+            print(with_imports(f"To go on: rlplay train --resume {session.run_id}", imports))
         return INTERRUPTED
     snapshot = session.snapshot()
     score = "no episode ended"
@@ -203,7 +204,8 @@ def _train(session: TrainingSession, arguments: argparse.Namespace) -> int:
     if snapshot.message != "saved":
         print(snapshot.message)
     print("Saved:", _place(session.storage, session.config))
-    print(f"Next: rlplay evaluate {session.run_id}   or   rlplay replay {session.run_id}")
+    advice = f"Next: rlplay evaluate {session.run_id}   or   rlplay replay {session.run_id}"
+    print(with_imports(advice, imports))
     return 0
 
 

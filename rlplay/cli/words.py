@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -12,7 +14,18 @@ from typing import TypeAlias
 
 from rlplay.errors import ConfigError
 
-__all__ = ["Commands", "add_command", "add_import", "import_modules", "positive", "printable"]
+__all__ = [
+    "Commands",
+    "add_command",
+    "add_import",
+    "import_modules",
+    "positive",
+    "printable",
+    "with_imports",
+]
+
+#: A command for a saved run, as messages advise it.
+_ADVICE = re.compile(r"rlplay (?:train --(?:fork|resume|reproduce)|evaluate|replay) [a-z0-9_-]+")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -65,6 +78,25 @@ def import_modules(modules: Sequence[str]) -> None:
                 f"{name!r} cannot be imported: {type(error).__name__}: {error}{where}. "
                 "Mend it there."
             ) from error
+
+
+def with_imports(text: str, words: Sequence[str]) -> str:
+    """Have the commands that a text advises import what this one imported.
+
+    Args:
+        text: A message, such as an error's.
+        words: The words of this command.
+    """
+    if " --import" in text:  # it repeats all words of the command
+        return text
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    add_import(parser)
+    try:
+        modules = parser.parse_known_args(list(words))[0].imports
+    except argparse.ArgumentError:  # a flag without its module: the command itself says so
+        return text
+    flags = "".join(f" --import {shlex.quote(module)}" for module in modules)
+    return _ADVICE.sub(lambda found: found[0] + flags, text)
 
 
 def positive(text: str) -> float:

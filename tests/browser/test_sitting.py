@@ -75,8 +75,8 @@ def test_a_new_user_in_one_sitting(window: Window, lab: Lab, tmp_path: Path) -> 
     # How did it play when it began?
     tab(window, "Watch")
     choose(window, "An age")
-    until(window, "() => document.querySelector('.rlplay-watching .widget-slider')?.offsetParent")
-    page.locator(".rlplay-watching .widget-slider [role=slider]:visible").first.press("Home")
+    until(window, "() => document.querySelector('.rlplay-age')?.offsetParent")
+    page.locator(".rlplay-watching").get_by_label("Age").press("Home")
     says(window, "at 0 steps", seconds=60)
     board_changes(window, pixels(window))
     window.screenshot("sitting-beginning")

@@ -14,10 +14,10 @@ from rlplay.training.monitor import Snapshot
 from rlplay.training.session import TrainingSession
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.messages import Message, Messages
-from rlplay_widgets.pace import Pace
 from rlplay_widgets.panels.code import CodePanel
 from rlplay_widgets.panels.sessions import SessionsPanel
 from rlplay_widgets.scene import LIVE, Frame, assign
+from rlplay_widgets.sliders import Pace
 from rlplay_widgets.theme import escape, state_html
 
 __all__ = ["ControlsPanel"]

@@ -20,9 +20,9 @@ from rlplay_widgets.games import AgentGame, PersonGame
 from rlplay_widgets.games.agent import SavedWeights, SnapshotWeights
 from rlplay_widgets.games.episode import Step
 from rlplay_widgets.library import SavedRun, title
-from rlplay_widgets.pace import Pace
 from rlplay_widgets.player import Game
 from rlplay_widgets.scene import Frame, assign
+from rlplay_widgets.sliders import Ages, Pace
 from rlplay_widgets.table import Column, Row, Table
 from rlplay_widgets.theme import count, escape, number
 
@@ -119,11 +119,7 @@ class WatchPanel:
                 "It chooses as in training: by chance, where the algorithm explores",
             ],
         )
-        self.age = ipw.SelectionSlider(
-            options=[("", -1)],
-            description="Age",
-            tooltip="Environment steps that the weights were trained for",
-        )
+        self.age = Ages()
         self.pace = Pace(
             value=self._paces["agent"],
             low=PACES[0],

@@ -1,4 +1,4 @@
-"""A pace in moves a second, as a slider and a number."""
+"""Sliders that say in words where they stand, on the screen and to a screen reader."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import traitlets as t
 
 from rlplay_widgets.theme import static
 
-__all__ = ["Pace"]
+__all__ = ["Ages", "Pace"]
 
 
 class Pace(anywidget.AnyWidget):
-    """A slider over the usual paces, and a field for any other.
+    """Moves a second: a slider over the usual paces, and a field for any other.
 
     Args:
         value: Moves a second.
@@ -27,3 +27,17 @@ class Pace(anywidget.AnyWidget):
     high = t.Float(100.0).tag(sync=True)
     disabled = t.Bool(False).tag(sync=True)
     hint = t.Unicode().tag(sync=True)
+
+
+class Ages(anywidget.AnyWidget):
+    """A slider over the ages at which weights were kept.
+
+    Args:
+        options: Words and environment steps of each age, the youngest first.
+        value: The steps of the one that is chosen.
+    """
+
+    _esm = static("ages.js")
+
+    options = t.List().tag(sync=True)
+    value = t.Int(-1).tag(sync=True)
