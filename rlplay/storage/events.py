@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from rlplay.config import RunConfig, validated
 from rlplay.envs import get_env_spec
 from rlplay.errors import ConfigError
 
-__all__ = ["ChangeChecker", "Event", "is_change", "read_event"]
+__all__ = ["ChangeChecker", "Event", "is_change", "read_event", "with_changes"]
 
 
 class Event(BaseModel):
@@ -56,6 +57,24 @@ def read_event(record: Any) -> Event:
     if not isinstance(record, dict):
         raise ConfigError(f"a line must be a JSON object, not {type(record).__name__}")
     return validated(Event, record, "a line")
+
+
+def with_changes(config: RunConfig, events: Iterable[Mapping[str, Any]]) -> RunConfig:
+    """Give a config as it is after what a person changed live.
+
+    Args:
+        config: The config that the run began with.
+        events: Lines of ``events.jsonl``.
+
+    Raises:
+        ConfigError: For a change that cannot be made.
+    """
+    parts = {"hyperparams": dict(config.hyperparams), "rewards": dict(config.reward_config)}
+    for event in events:
+        part, _, option = str(event.get("field")).partition(".")
+        if option in parts.get(part, ()):
+            parts[part][option] = event.get("new")
+    return config.replace(hyperparams=parts["hyperparams"], reward_config=parts["rewards"])
 
 
 class ChangeChecker:

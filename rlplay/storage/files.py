@@ -786,11 +786,12 @@ def cut(path: Path, size: int) -> None:
             disk.close(descriptor)
 
 
-def read_jsonl(path: Path) -> JsonLines:
+def read_jsonl(path: Path, size: int | None = None) -> JsonLines:
     """Read a file of JSON objects, one a line; a torn line costs that line alone.
 
     Args:
         path: The file; a missing one holds no lines.
+        size: How many bytes of it; all without one.
 
     Returns:
         The whole lines and the number of the others.
@@ -804,7 +805,7 @@ def read_jsonl(path: Path) -> JsonLines:
         if isinstance(error.__cause__, FileNotFoundError):
             return JsonLines([], 0)
         raise
-    return _parse_lines(data.split(b"\n"))
+    return _parse_lines(data[:size].split(b"\n"))
 
 
 def read_last_jsonl(path: Path, count: int) -> JsonLines:

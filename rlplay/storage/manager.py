@@ -49,6 +49,7 @@ from rlplay.storage.checkpoint import (
     read_arrays,
     write_arrays,
 )
+from rlplay.storage.events import with_changes
 from rlplay.storage.files import check_id, explained, inside, slug
 from rlplay.storage.index import RunIndex, files_state
 from rlplay.storage.replay import Replay
@@ -416,6 +417,26 @@ class StorageManager:
             StorageError: When a newer rlplay wrote it.
         """
         return _config_of(self.load_record(env_name, run_id), f"The config of run {run_id!r}")
+
+    def load_present_config(
+        self, env_name: str, run_id: str, events_bytes: int | None = None
+    ) -> RunConfig:
+        """Load a run's config as it is after what was changed while it trained.
+
+        Args:
+            env_name: The environment's name.
+            run_id: The run's id.
+            events_bytes: Length of the events that count, such as those of a checkpoint; all
+                without one.
+
+        Raises:
+            RunNotFound: When there is no such run.
+            StorageError: When its files cannot be read.
+            ConfigError: When this rlplay lacks one of its options, its algorithm or environment.
+        """
+        config = self.load_config(env_name, run_id)
+        lines = files.read_jsonl(self._file(env_name, run_id, _EVENTS), events_bytes)
+        return with_changes(config, lines.records)
 
     def load_record(self, env_name: str, run_id: str) -> dict[str, Any]:
         """Load all of a run's ``config.json``.
@@ -823,6 +844,7 @@ class StorageManager:
     def fork_run(self, env_name: str, run_id: str, /, **changes: Any) -> str:
         """Make a new run that begins with this one's weights, and with a changed config.
 
+        What was changed live while this one trained is part of what the new one begins with.
         Nothing is trained yet: `TrainingSession.resume_run` begins it.
 
         Args:
@@ -842,7 +864,7 @@ class StorageManager:
         from rlplay.agents import create_agent
         from rlplay.envs import create_vector_env
 
-        before = self.load_config(env_name, run_id)
+        before = self.load_present_config(env_name, run_id)
         algo = changes.get("algo", before.algo)
         if algo != before.algo:
             raise ConfigError(

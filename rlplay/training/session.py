@@ -170,6 +170,8 @@ class TrainingSession:
         self._rewards = dict(config.reward_config)
         self._started_with: tuple[AgentSpec, EnvSpec] | None = None
         self._goes_on = False  # the next start goes on with the run instead of making one
+        self._began: RunConfig | None = None  # what that run began with, and
+        self._resumed: RunConfig | None = None  # what it has by now
         self._script: _Script | None = None
         self._paced = False  # a person has set the pace since
 
@@ -232,10 +234,15 @@ class TrainingSession:
             )
         usable = checkpoints.usable()
         wanted = device or (config.device if config.device in available_devices() else "auto")
-        config = config.replace(device=wanted, num_threads=num_threads or config.num_threads)
-        session = cls(config, storage, seconds=seconds, checkpoint_every=checkpoint_every)
+        here = {"device": wanted, "num_threads": num_threads or config.num_threads}
+        began = present = config.replace(**here)
+        if usable:
+            present = storage.load_present_config(env_name, run_id, usable[0].events_bytes)
+            present = present.replace(**here)
+        session = cls(present, storage, seconds=seconds, checkpoint_every=checkpoint_every)
         session._goes_on = True
         if usable:
+            session._began, session._resumed = began, present
             session.monitor.publish(run_id=run_id, total_steps=usable[0].step)
         return session
 
@@ -609,6 +616,8 @@ class TrainingSession:
                 run_id = self.storage.create_run(here, holder=self)
             self.config = config.replace(run_id=run_id)
             self._started_with = get_agent_spec(config.algo), get_env_spec(config.env_name)
+            if goes_on and self._began is not None:
+                here = resolved(self._began)  # its checkpoint says what was changed since
             trainer = _Trainer(self, here.replace(run_id=run_id), intent, goes_on)
             self._goes_on = False
             self.error = self.traceback = None
@@ -950,9 +959,9 @@ class _Trainer:
         self._event("resume", entry.step, self._notes or "exact")
         self._trained_before = self._active
         self._is_restored = True
-        self._go_on_live(state["live"], storage.load_config(env_name, run_id))
+        self._go_on_live(state["live"])
 
-    def _go_on_live(self, saved: dict[str, Any], began: RunConfig) -> None:
+    def _go_on_live(self, saved: dict[str, Any]) -> None:
         """Go on with what was changed live; what a person set meanwhile comes on top."""
         session = self._session
         self._moves_per_second = saved["moves_per_second"]
@@ -966,8 +975,12 @@ class _Trainer:
         )
         with session._lock:
             set_since = {"hyperparams": session._hyperparams, "rewards": session._rewards}
-            at_first = {"hyperparams": began.hyperparams, "rewards": began.reward_config}
+            resumed = session._resumed or self._config
+            at_first = {"hyperparams": resumed.hyperparams, "rewards": resumed.reward_config}
             session._hyperparams, session._rewards = saved["hyperparams"], saved["rewards"]
+            session.config = session.config.model_copy(
+                update={"hyperparams": saved["hyperparams"], "reward_config": saved["rewards"]}
+            )
             for part, values in set_since.items():
                 session._change(
                     part,

@@ -287,6 +287,15 @@ def test_a_resumed_session_shows_and_keeps_what_was(make_session, storage):
     again = TrainingSession.resume_run("snake", session.run_id, storage)
     assert again.state == "new"
     assert again.snapshot().total_steps == before.total_steps
+    # What it trains with by now, also before it has read its checkpoint.
+    assert again.config.hyperparams["learning_rate"] == 2e-3
+    assert (again.rewards["apple"], again.rewards["step"]) == (2.0, -0.5)
+    assert again.config.reward_config == again.rewards
+    began = storage.load_config("snake", session.run_id)
+    assert began.reward_config["step"] != -0.5
+    fork = storage.load_config("snake", storage.fork_run("snake", session.run_id))
+    assert fork.reward_config == again.rewards
+    assert fork.hyperparams == again.config.hyperparams
     again.update_rewards(apple=3.0)  # before it goes on, and from then on
     again.start()
     assert again.run_id == session.run_id

@@ -106,7 +106,7 @@ class Playground:
             if session is not None:
                 config = session.config
             elif run is not None:
-                config = get_storage_manager().load_config(*run)
+                config = get_storage_manager().load_present_config(*run)
             elif self.lesson is not None:
                 config = self.lesson.run_config()
             else:

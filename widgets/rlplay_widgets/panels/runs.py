@@ -207,7 +207,9 @@ class RunsPanel:
                 f"The forms hold the options of {title(listed)}. Start trains a new run of them."
             )
 
-        self._desk.work("reading the config", lambda: self._desk.storage.load_config(*run), show)
+        self._desk.work(
+            "reading the config", lambda: self._desk.storage.load_present_config(*run), show
+        )
 
     def clone(self) -> None:
         """Make a new run of the selected run's config."""
@@ -230,7 +232,7 @@ class RunsPanel:
         wanted = draft.config.to_dict()
 
         def make() -> str:
-            had = storage.load_config(*run).to_dict()
+            had = storage.load_present_config(*run).to_dict()
             changes = {
                 field: value
                 for field, value in wanted.items()
