@@ -364,6 +364,12 @@ def test_steps_as_people_write_them(text, steps) -> None:
     assert parse_steps(text) == steps
 
 
+@pytest.mark.parametrize("text", ["2.5", "0.0001k", "0", "1e13", "-1", ""])
+def test_steps_that_no_run_can_have(text) -> None:
+    with pytest.raises(ConfigError):
+        parse_steps(text)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("90", 90), ("1:30", 90), ("1.5 min", 90), ("2 h", 7200), ("1:00:05", 3605)],

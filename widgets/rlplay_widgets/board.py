@@ -342,6 +342,11 @@ def draw_words(words: str, palette: Palette) -> Picture:
     return picture
 
 
+#: Seconds after which a board that came into sight is drawn once more: a page that is opened
+#: shows the panel first, and a canvas that is not there yet keeps nothing of what it is sent.
+_LATE = (1.0, 4.0)
+
+
 class Board:
     """Shows one board: a canvas, or the environment's own picture.
 
@@ -366,6 +371,7 @@ class Board:
         self.widget = ipw.Box([self._canvas, self._image])
         self.widget.add_class("rlplay-board")
         self._painted: Shown | None = None
+        self._late: list[float] = []  # when it is drawn once more for a canvas that came late
         self._stale = False
         self._next = float("-inf")
 
@@ -380,6 +386,11 @@ class Board:
         shown = self._source(frame)
         old = self._painted
         same = old is not None and (shown is old or _same(shown, old))
+        if frame.fresh:
+            self._late = [frame.now + wait for wait in _LATE]
+        elif self._late and frame.now >= self._late[0]:
+            self._late.pop(0)
+            same = False
         if same and not frame.fresh and not self._stale:
             return False
         self._stale = False

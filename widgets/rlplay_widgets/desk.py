@@ -19,7 +19,7 @@ from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets import clerk
 from rlplay_widgets.draft import Draft, rebuilt
 from rlplay_widgets.games import AgentGame, LiveWeights, PersonGame, ReplayGame, Thinker
-from rlplay_widgets.library import Library, SavedRun
+from rlplay_widgets.library import Library, SavedRun, title
 from rlplay_widgets.looks import Looks, TableReader
 from rlplay_widgets.overlays import Choices
 from rlplay_widgets.painter import Painter
@@ -43,11 +43,24 @@ _started: deque[TrainingSession] = deque(maxlen=LISTED)
 
 
 def look_of(session: TrainingSession) -> int:
-    """Give a session's colour in charts and lists, from 1 to `LOOKS`; it keeps it."""
+    """Give a session's colour in charts and lists, from 1 to `LOOKS`; it keeps it.
+
+    Who goes on with a run has the colour that the run had.
+    """
     if session not in _looks:
+        before = [
+            look
+            for other, look in _looks.items()
+            if session.run_id is not None and _run_of(other) == _run_of(session)
+        ]
         taken = list(_looks.values())
-        _looks[session] = min(range(1, LOOKS + 1), key=taken.count)
+        free = min(range(1, LOOKS + 1), key=taken.count)
+        _looks[session] = before[-1] if before else free
     return _looks[session]
+
+
+def _run_of(session: TrainingSession) -> tuple[str, str | None]:
+    return slug(session.config.env_name), session.run_id
 
 
 def _live_rewards(reward_config: dict[str, Any]) -> dict[str, Any]:
@@ -313,7 +326,8 @@ class Desk:
             replay: The replay.
             at: The step that it begins with.
         """
-        game = ReplayGame(replay, at)
+        listed = self.library.runs.get((slug(replay.env_name), replay.run_id))
+        game = ReplayGame(replay, at, title="" if listed is None else title(listed))
         self.watch(game)
         self.open_tab("Replays")
         return game

@@ -16,6 +16,7 @@ from rlplay.storage import Replay, StorageManager, get_storage_manager
 from rlplay.training.monitor import Snapshot
 from rlplay.training.session import TrainingSession
 from rlplay_widgets.games.episode import Episode, Seeds, Step, make_env
+from rlplay_widgets.library import short_title
 from rlplay_widgets.player import Game, Shown
 from rlplay_widgets.theme import count
 
@@ -127,7 +128,7 @@ class SavedWeights:
     def config(self) -> RunConfig:
         """Read the run's config."""
         config = self.storage.load_config(self.env_name, self.run_id)
-        self._title = config.name or self.run_id
+        self._title = short_title(config.name, config.algo, self.run_id)
         return config
 
     def take(self) -> Weights | None:

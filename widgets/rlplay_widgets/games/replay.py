@@ -9,6 +9,7 @@ from rlplay.envs import get_env_spec
 from rlplay.errors import StorageError
 from rlplay.storage.replay import Frames, Replay
 from rlplay_widgets.player import Game, Shown
+from rlplay_widgets.theme import number
 
 __all__ = ["MOVES_PER_SECOND", "RATES", "ReplayGame"]
 
@@ -30,11 +31,12 @@ class ReplayGame(Game):
         replay: The replay.
         at: Steps that are played at the beginning.
         rate: How many times as fast as 8 moves a second.
+        title: What people call its run; without one, the run's id.
     """
 
     keys = "Space plays and pauses, the left and right arrows go back and forth by a step."
 
-    def __init__(self, replay: Replay, at: int = 0, rate: float = 1.0) -> None:
+    def __init__(self, replay: Replay, at: int = 0, rate: float = 1.0, *, title: str = "") -> None:
         super().__init__(pace=MOVES_PER_SECOND * rate)
         self.replay = replay
         self.position = 0
@@ -43,7 +45,7 @@ class ReplayGame(Game):
         self._wish: int | None = None
         self._frames: Frames | None = None
         self._scores: tuple[float | None, ...] = ()
-        self._words = f"episode {replay.episode:,} of run {replay.run_id}".replace(",", "\u202f")
+        self._words = f"episode {number(replay.episode)} of {title or f'run {replay.run_id}'}"
         if not replay.is_of_a_run:
             self._words = "a replay of a game"
         self.seek(at)

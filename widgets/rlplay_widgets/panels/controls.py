@@ -173,7 +173,7 @@ class ControlsPanel:
         live = state in LIVE
         paused = state == "paused"
         goes_on = state == "new" and snapshot.run_id is not None
-        alone = len(self.sessions.widget.sessions) < 2
+        alone = len(self._desk.sessions()) < 2
         # First of all, since it is what answers a click.
         assign(self.status, value=_status_html(snapshot, self._desk.tasks, alone))
         assign(

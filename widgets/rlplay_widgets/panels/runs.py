@@ -41,12 +41,12 @@ _COLUMNS = (
     Column("Name", width="minmax(90px, 1fr)", hint="The name of the run, or its id"),
     Column("Algo", width="34px", hint="The algorithm"),
     Column("World", width="46px", hint="The environment", least=640),
-    Column("Episodes", "count", "62px", "Episodes that it has trained"),
+    Column("Episodes", "count", "62px", "Episodes that it has trained", least=560),
     Column("Steps", "count", "46px", "Environment steps that it has trained", least=680),
     Column("Best", "number", "34px", "Highest score of an episode"),
     Column("Mean", "number", "40px", "Mean score of its last episodes, 100 at least", digits=1),
     Column("When", "when", "80px", "When it was made"),
-    Column("Size", "size", "50px", "All of its files"),
+    Column("Size", "size", "50px", "All of its files", least=600),
     Column("State", "tag", "76px", "What can be done with it", tags=_STATES),
 )
 

@@ -247,7 +247,10 @@ def parse_steps(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d{1,2})?)([kmg]?)", plain)
     if match is None:
         raise ConfigError(f"{text!r} is no count of steps. Write it like 60 000 000, 60 M or 6e7.")
-    steps = round(float(match[1]) * _SUFFIXES[match[2]])
+    count = float(match[1]) * _SUFFIXES[match[2]]
+    steps = round(count)
+    if abs(count - steps) > 1e-6 * max(1.0, count):
+        raise ConfigError(f"{text!r} is no whole number of steps.")
     if not 1 <= steps <= MOST_STEPS:
         raise ConfigError(f"{text!r} is not allowed: 1 to {number(MOST_STEPS)} steps.")
     return steps

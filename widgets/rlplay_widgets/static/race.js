@@ -31,10 +31,20 @@ function render({ model, el }) {
   Object.assign(seed, { type: "number", min: 0, max: 2 ** 31 - 1, step: 1 });
   seed.title = "Of the first episode. The same seed gives the same episodes; another one begins the race anew";
   const begin = () => {
-    if (seed.validity.valid && seed.value !== "") model.send({ kind: "begin", seed: Number(seed.value) });
+    const fine = seed.validity.valid && seed.value !== "";
+    wrong.textContent = fine ? "" : "A seed is a whole number from 0 to 2\u202f147\u202f483\u202f647.";
+    seed.setAttribute("aria-invalid", String(!fine));
+    if (fine) model.send({ kind: "begin", seed: Number(seed.value) });
   };
   seed.onchange = begin;
   seed.onkeydown = (event) => event.stopPropagation();
+  seed.onblur = () => {
+    if (wrong.textContent) seed.value = String(model.get("seed"));
+    wrong.textContent = "";
+    seed.setAttribute("aria-invalid", "false");
+  };
+  const wrong = make("span", "rlplay-wrong-reason");
+  wrong.setAttribute("role", "alert");
   seeding.append(seed);
   const again = button("↻", "Begin the race anew, with this seed", begin);
   again.setAttribute("aria-label", again.title);
@@ -45,7 +55,7 @@ function render({ model, el }) {
   const counting = make("span", "rlplay-race-count");
   const counted = make("span");
   counting.append(less, counted, more);
-  bar.append(play, pacing, seeding, again, counting);
+  bar.append(play, pacing, seeding, again, wrong, counting);
   root.append(bar, lanes);
   el.append(root);
 
