@@ -253,7 +253,8 @@ def _ffmpeg(target: Path) -> str:
     except (ImportError, RuntimeError) as error:
         raise StorageError(
             f"Cannot write {target}: a video needs the package imageio-ffmpeg. Install it with "
-            "pip install 'rlplay[video]', or save a GIF or an HTML page, which need nothing."
+            "pip install imageio-ffmpeg (in a notebook: %pip install imageio-ffmpeg), or save a "
+            "GIF or an HTML page, which need nothing."
         ) from error
     return found
 

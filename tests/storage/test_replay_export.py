@@ -272,7 +272,7 @@ def test_a_video_has_even_sides(lamp, tmp_path, monkeypatch):
 
 def test_a_missing_extra_is_named(replay, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(StorageError, match=r"pip install 'rlplay\[video\]'"):
+    with pytest.raises(StorageError, match="%pip install imageio-ffmpeg"):
         replay.save_mp4(tmp_path / "snake.mp4")
     assert list(tmp_path.iterdir()) == []
 

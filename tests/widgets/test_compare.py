@@ -264,7 +264,7 @@ def test_a_figure_is_saved_and_its_path_shown(bench, kind) -> None:
     it.curves._receive(None, {"kind": "save", "format": kind}, [])
     it.settle()
     (path,) = (get_storage_manager().base_dir / "exports").iterdir()
-    assert it.curves.chart.note == f"Saved as {path}"
+    assert it.curves.receipt.widget.path == str(path)
     begins = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[kind]
     assert path.read_bytes().startswith(begins)
     # The folder of figures is no environment.

@@ -289,7 +289,7 @@ def test_without_its_extra_a_video_says_how_to_get_it(driver, replay, monkeypatc
     driver.until(lambda: not driver.panel.saves["mp4"].disabled)
     driver.panel.saves["mp4"].click()
     driver.until(lambda: driver.problems)
-    assert "pip install 'rlplay[video]'" in driver.problems[0]
+    assert "pip install imageio-ffmpeg" in driver.problems[0]
 
 
 def test_a_person_takes_over_where_the_replay_stands(driver: Driver, replay: Replay) -> None:

@@ -32,6 +32,7 @@ from rlplay_widgets.desk import LOOKS, Desk, look_of
 from rlplay_widgets.figures import FORMATS, Line, save_figure
 from rlplay_widgets.library import moment, title
 from rlplay_widgets.panels.race import RaceView
+from rlplay_widgets.receipt import Receipt
 from rlplay_widgets.scene import LIVE, Frame, assign
 from rlplay_widgets.table import Cell, Column, Row, Table
 from rlplay_widgets.theme import number, static
@@ -40,6 +41,8 @@ __all__ = ["ComparePanel"]
 
 #: Episodes that the thick line is a mean of.
 WINDOWS = (1, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+#: What a person reads while a figure is drawn.
+_SAVING = "saving the figure"
 #: Curves at once: colours and dashes tell so many apart.
 MOST = 2 * LOOKS
 #: Seconds between two looks at sessions that run; and at the bands that they are part of.
@@ -93,7 +96,7 @@ class CompareWidget(anywidget.AnyWidget):
     groups = t.Bool(False).tag(sync=True)
     #: The curves: key, kind (run or band), name, look, and words about it.
     lines = t.List().tag(sync=True)
-    #: What was saved where, or what the curves say together.
+    #: What the curves say together.
     note = t.Unicode().tag(sync=True)
 
 
@@ -167,9 +170,10 @@ class CurvesView:
             hint="No runs yet. Press Start, and they appear here.",
         )
         self.table.on_select = self._choose
-        self.widget = ipw.VBox([self.chart, self.table.widget])
-        self.widget.add_class("rlplay-curves")
         safely = desk.scene.safely
+        self.receipt = Receipt(safely, desk.wake)
+        self.widget = ipw.VBox([self.chart, self.receipt.widget, self.table.widget])
+        self.widget.add_class("rlplay-curves")
         self.chart.on_msg(safely(self._receive))
         self.chart.observe(safely(lambda _: desk.wake()), ["metric", "window", "grouped", "axis"])
         self._chosen: tuple[str, ...] = ()
@@ -184,7 +188,7 @@ class CurvesView:
         self._sent: dict[str, _Curve] = {}
         self._feeds: dict[str, Feed] = {}
         self._needed = False
-        self._saved = ""
+        self._too_many = ""
         self._next = float("-inf")
         self._listed: Any = None  # what the table was filled from
 
@@ -203,10 +207,10 @@ class CurvesView:
     def _choose(self, keys: tuple[str, ...]) -> None:
         if len(keys) > MOST:
             self.table.select(*keys[:MOST])
-            self._saved = f"{MOST} curves at most: more could not be told apart."
+            self._too_many = f"{MOST} curves at most: more could not be told apart."
             return
         with self._lock:
-            self._began, self._saved = True, ""
+            self._began, self._too_many = True, ""
             live = self._live()
             for key in tuple(self._looks):
                 if key not in keys:
@@ -420,12 +424,9 @@ class CurvesView:
         Args:
             kind: "png", "svg" or "pdf".
         """
-        self._saved = "Drawing the figure \N{HORIZONTAL ELLIPSIS}"
-
-        def say(path: Path) -> None:
-            self._saved = f"Saved as {path}"
-
-        self._desk.work("saving the figure", partial(self._save, kind), say)
+        self._desk.work(
+            _SAVING, partial(self._save, kind), lambda path: self.receipt.say("Saved.", path)
+        )
 
     # The painter ---------------------------------------------------------------------------------
 
@@ -449,8 +450,9 @@ class CurvesView:
         self._show(picture)
         if due:
             self._send_live(live)
-        note = self._saved or ("" if picture is None else picture.note)
+        note = self._too_many or ("" if picture is None else picture.note)
         assign(self.chart, note=note)
+        self.receipt.paint(frame.now, [task for task in self._desk.tasks if task == _SAVING])
         self.table.paint(frame.now)
 
     def _stale(self, now: float, live: dict[str, TrainingSession]) -> bool:

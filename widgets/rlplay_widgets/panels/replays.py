@@ -48,7 +48,7 @@ _FORMATS: dict[str, tuple[str, str, Callable[..., None]]] = {
     "gif": ("GIF", "A moving picture, at the speed that is chosen", Replay.save_gif),
     "mp4": (
         "MP4",
-        "A video, at the speed that is chosen; needs pip install 'rlplay[video]'",
+        "A video, at the speed that is chosen; needs the package imageio-ffmpeg",
         Replay.save_mp4,
     ),
     "html": ("HTML page", "One page that plays it in any browser, offline", Replay.save_html),
