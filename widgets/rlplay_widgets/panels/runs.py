@@ -219,7 +219,15 @@ class RunsPanel:
             self._shows((run[0], made))
             self.receipt.say(f"A new run with the config of {title(listed)}. Continue begins it.")
 
-        self._desk.work("cloning the run", lambda: self._desk.storage.clone_run(*run), show)
+        storage = self._desk.storage
+
+        def make() -> str:
+            made = storage.clone_run(*run)
+            if listed["name"]:  # two runs of one name could not be told apart
+                storage.rename_run(run[0], made, f"{listed['name']} copy"[:200])
+            return made
+
+        self._desk.work("cloning the run", make, show)
 
     def fork(self) -> None:
         """Make a new run that begins with the selected run's weights, as the forms say."""
@@ -238,6 +246,8 @@ class RunsPanel:
                 for field, value in wanted.items()
                 if field not in ("run_id", "name") and value != had[field]
             }
+            if had["name"]:
+                changes["name"] = f"{had['name']} forked"[:200]
             try:
                 return storage.fork_run(*run, **changes)
             except ConfigError as error:

@@ -156,7 +156,10 @@ function makeBoard(world, { label, numbers = true, onPick } = {}) {
       cell.ground.style.setProperty("--share", `${share.toFixed(1)}%`);
       cell.ground.classList.toggle("rlplay-grid-loss", values[state] < 0);
       const words = signed(values[state], Math.abs(values[state]) < 9.995 ? 2 : 1);
-      if (cell.said !== words) cell.value.textContent = cell.said = words;
+      if (cell.said !== words) {
+        cell.value.textContent = cell.said = words;
+        cell.value.classList.toggle("rlplay-grid-long", words.length > 4); // between two arrows
+      }
       const best = bestOf(q[state]);
       const pointed = best.length === 4 ? "" : best.join();
       if (cell.pointed === pointed) return;
