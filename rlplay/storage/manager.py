@@ -423,6 +423,9 @@ class StorageManager:
     ) -> RunConfig:
         """Load a run's config as it is after what was changed while it trained.
 
+        Changes that are not allowed any more, such as those of an environment that was registered
+        anew with other ranges, leave the config as it began.
+
         Args:
             env_name: The environment's name.
             run_id: The run's id.
@@ -436,7 +439,9 @@ class StorageManager:
         """
         config = self.load_config(env_name, run_id)
         lines = files.read_jsonl(self._file(env_name, run_id, _EVENTS), events_bytes)
-        return with_changes(config, lines.records)
+        with suppress(ConfigError):
+            return with_changes(config, lines.records)
+        return config
 
     def load_record(self, env_name: str, run_id: str) -> dict[str, Any]:
         """Load all of a run's ``config.json``.
