@@ -54,6 +54,7 @@ test: $(VENV)/.test-ready
 test-long: $(VENV)/.test-ready
 	$(BIN)/python -m pytest -m long $(ARGS)
 	$(BIN)/python -m pytest -m long tests/browser
+	$(BIN)/python tests/benchmarks/playground_speed.py memory --minutes 60
 	for time in 1 2 3 4 5 6 7 8 9 10; do \
 	  echo "The notebooks, time $$time of 10"; \
 	  { $(TEST_NOTEBOOKS); } || exit 1; \

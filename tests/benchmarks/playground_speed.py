@@ -6,7 +6,7 @@
 
 Parts: start (from running the cell to a usable panel), clicks (from a click to what is seen of
 it), frames (of the board at watching speed), share (of the headless training speed that is left),
-traffic (with four sessions), reruns (what 50 runs of the cell leave), memory.
+traffic (with four sessions), reruns (what 50 runs of the cell leave), memory (which must not grow).
 
 `share` pins: server and browser to one core, the kernel with one thread to the other.
 """
@@ -61,6 +61,9 @@ CLICK = """
   look();
 })
 """
+#: Megabytes a minute by which memory may grow; a session that runs for a day adds less than a
+#: gigabyte then.
+MOST_GROWTH = 0.5
 STATE = "document.querySelector('.rlplay-state').innerText"
 
 
@@ -352,12 +355,18 @@ def memory(bench: Bench, options: argparse.Namespace) -> None:
         page.append(heap / 1e6)
         bench.page.wait_for_timeout(5_000)
     half = [index for index, moment in enumerate(times) if moment >= options.minutes / 2]
+    grows = []
     for what, values in (("kernel", kernel), ("page", page)):
         slope = _slope([times[i] for i in half], [values[i] for i in half])
         print(
             f"| memory of the {what}, {options.minutes:.0f} min at full speed | "
-            f"{values[-1]:.0f} MB, {slope:+.2f} MB a minute over the second half |"
+            f"{values[-1]:.0f} MB, {slope:+.2f} MB a minute over the second half |",
+            flush=True,
         )
+        if slope > MOST_GROWTH:
+            grows.append(what)
+    if grows:
+        raise SystemExit(f"The memory of the {' and of the '.join(grows)} grows.")
 
 
 def _slope(x: list[float], y: list[float]) -> float:
