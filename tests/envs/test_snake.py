@@ -238,7 +238,7 @@ def test_the_next_cell_of_a_snake_that_nearly_fills_the_board_wins():
         ({"start_length": 16}, "at most 15"),
         ({"max_start_length": 16}, "at most 15"),
         ({"start_length": 5, "max_start_length": 4}, "below start_length"),
-        ({"start_length": 0}, "greater than or equal to 1"),
+        ({"start_length": 0}, "Allowed: >= 1"),
     ],
 )
 def test_start_lengths_that_no_board_has_are_refused(options, reason):

@@ -50,6 +50,8 @@ def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
     """The painter of this test's panels; nothing is painted until it is told to."""
     quiet = Painter(threaded=False)
     monkeypatch.setattr(playground_module, "get_painter", lambda: quiet)
+    # It paints whenever it is told to, also beside a training at full speed.
+    monkeypatch.setattr("rlplay_widgets.scene.FULL_SPEED_FRAME", 0.0)
     return quiet
 
 

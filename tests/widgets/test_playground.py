@@ -15,6 +15,7 @@ import rlplay_widgets.playground as playground_module
 from rlplay.errors import ConfigError, RunNotFound, SessionError
 from rlplay.training.session import TrainingSession
 from rlplay_widgets import Playground, clerk
+from rlplay_widgets.painter import FULL_SPEED_FRAME
 from rlplay_widgets.panels import PANELS
 
 from .conftest import StillSession, snake, widget_count
@@ -151,6 +152,28 @@ def test_an_environment_that_cannot_draw_itself_has_a_line(painter, monkeypatch)
     bundle = Playground()._repr_mimebundle_()
     assert "image/png" not in bundle
     assert "rlplay lab" in bundle["text/plain"]
+
+
+def test_a_training_at_full_speed_is_painted_five_times_a_second_and_at_once_when_asked(
+    painter, sent, monkeypatch
+) -> None:
+    monkeypatch.setattr("rlplay_widgets.scene.FULL_SPEED_FRAME", FULL_SPEED_FRAME)
+    session = StillSession()
+    session.monitor.publish(state="running", run_id="r1", is_max_speed=True, moves_per_second=None)
+    scene = Playground(session)._scene
+    painter.tick(100.0)
+    # Another Playground wakes the painter thirty times a second.
+    painted = set()
+    for frame in range(1, 31):
+        painter.tick(100.0 + frame / 30)
+        painted.add(scene._painted_at)
+    assert 5 <= len(painted) <= 7
+    scene.wake()  # as a click does
+    painter.tick(101.01)
+    assert scene._painted_at == 101.01
+    session.monitor.publish(state="paused")
+    painter.tick(101.02)
+    assert scene._painted_at == 101.02
 
 
 def test_nothing_is_painted_while_nobody_looks(painter, sent) -> None:
