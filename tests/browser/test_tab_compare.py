@@ -78,7 +78,8 @@ def test_runs_are_compared_and_race(lab: Lab, window: Window) -> None:
     assert drawn > 20
     page.locator(".rlplay-save").click()
     window.until(
-        "() => document.querySelector('.rlplay-note').textContent.startsWith('Saved as ')",
+        """() => [...document.querySelectorAll('.rlplay-curves .rlplay-receipt')]
+          .some(line => /^Saved\\./.test(line.innerText) && /Download/.test(line.innerText))""",
         seconds=60,
     )
     fits(window)

@@ -259,8 +259,8 @@ def _about(inputs: Inputs | None, shown: Shown, on: dict[str, bool]) -> dict[str
     thoughts = shown.thoughts or {}
     about: dict[str, Any] = {"actions": [], "kind": "", "layers": [], "inputs": []}
     found = action_shares(thoughts)
-    if on.get("thinks") and found is not None:
-        names = inputs.actions if inputs is not None else ()
+    if on.get("thinks") and found is not None and inputs is not None:
+        names = inputs.actions
         count = len(found[0])
         if len(names) != count:
             names = tuple(f"action {index}" for index in range(count))
