@@ -27,7 +27,7 @@ from rlplay_widgets.player import Game, Shown, get_player
 from rlplay_widgets.scene import LIVE, Frame, SessionScene
 from rlplay_widgets.theme import ENDINGS
 
-__all__ = ["Desk", "look_of"]
+__all__ = ["Desk", "look_of", "run_of"]
 
 ResultT = TypeVar("ResultT")
 
@@ -51,7 +51,7 @@ def look_of(session: TrainingSession) -> int:
         before = [
             look
             for other, look in _looks.items()
-            if session.run_id is not None and _run_of(other) == _run_of(session)
+            if session.run_id is not None and run_of(other) == run_of(session)
         ]
         taken = list(_looks.values())
         free = min(range(1, LOOKS + 1), key=taken.count)
@@ -59,7 +59,8 @@ def look_of(session: TrainingSession) -> int:
     return _looks[session]
 
 
-def _run_of(session: TrainingSession) -> tuple[str, str | None]:
+def run_of(session: TrainingSession) -> tuple[str, str | None]:
+    """Give a session's run by its environment's folder and its id, as the library lists it."""
     return slug(session.config.env_name), session.run_id
 
 

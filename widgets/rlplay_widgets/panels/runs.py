@@ -14,7 +14,7 @@ from rlplay.errors import ConfigError, RlplayError, RunBusy, SessionError, Stora
 from rlplay.samples import SAMPLES, sample_path
 from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession, sessions
-from rlplay_widgets.desk import Desk
+from rlplay_widgets.desk import Desk, run_of
 from rlplay_widgets.games import AgentGame
 from rlplay_widgets.library import SavedRun, moment, title
 from rlplay_widgets.receipt import Receipt
@@ -321,8 +321,7 @@ class RunsPanel:
 
         def write() -> None:
             for session in sessions():
-                place = slug(session.config.env_name), session.run_id
-                if session.storage.base_dir == storage.base_dir and place == run:
+                if session.storage.base_dir == storage.base_dir and run_of(session) == run:
                     session.rename(name)
                     break
             else:

@@ -9,6 +9,7 @@ import ipywidgets as ipw
 
 import rlplay
 from rlplay.agents import AGENT_REGISTRY
+from rlplay.config import RunConfig
 from rlplay.errors import ConfigError
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.fits import list_fitting
@@ -28,7 +29,11 @@ _LEARNER = (("loss", "Loss", 4), ("epsilon", "Epsilon", 3), ("entropy", "Entropy
 #: Where the draft has the budget, in whichever unit a person writes it.
 _BUDGET = ("total_steps",)
 #: The longest budget that a config takes.
-MOST_STEPS = 10**12
+_MOST_STEPS = next(
+    bound.le
+    for bound in RunConfig.model_fields["total_steps"].metadata
+    if getattr(bound, "le", None) is not None
+)
 _SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _COLUMNS = (
     Column("Episode", "number", "84px"),
@@ -251,8 +256,8 @@ def parse_steps(text: str) -> int:
     steps = round(count)
     if abs(count - steps) > 1e-6 * max(1.0, count):
         raise ConfigError(f"{text!r} is no whole number of steps.")
-    if not 1 <= steps <= MOST_STEPS:
-        raise ConfigError(f"{text!r} is not allowed: 1 to {number(MOST_STEPS)} steps.")
+    if not 1 <= steps <= _MOST_STEPS:
+        raise ConfigError(f"{text!r} is not allowed: 1 to {number(_MOST_STEPS)} steps.")
     return steps
 
 
