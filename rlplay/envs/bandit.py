@@ -218,6 +218,7 @@ class BanditEnv(BaseEnvironment):
             "means": self._means.copy(),
             "pulls": self._pulls.copy(),
             "sums": self._sums.copy(),
+            "running": self._is_running,
             "generator": self._generator.bit_generator.state,
             "np_random": self.np_random.bit_generator.state,
         }
@@ -226,7 +227,7 @@ class BanditEnv(BaseEnvironment):
         """Go on where `get_state` was called."""
         for name in self._STATE:
             setattr(self, name, state[name])
-        self._is_running = self._steps < self.config.pulls
+        self._is_running = bool(state["running"])
         self._means = np.array(state["means"], np.float64)
         self._pulls = np.array(state["pulls"], np.int64)
         self._sums = np.array(state["sums"], np.float64)

@@ -399,6 +399,7 @@ class GridworldEnv(BaseEnvironment):
             "steps": self._steps,
             "return": self._return,
             "ending": self._ending,
+            "running": self._is_running,
             "generator": self._generator.bit_generator.state,
             "np_random": self.np_random.bit_generator.state,
         }
@@ -408,6 +409,6 @@ class GridworldEnv(BaseEnvironment):
         self._at = (int(state["at"][0]), int(state["at"][1]))
         self._steps, self._return = int(state["steps"]), float(state["return"])
         self._ending = state["ending"]
-        self._is_running = self._ending is None
+        self._is_running = bool(state["running"])
         self._generator.bit_generator.state = state["generator"]
         self.np_random.bit_generator.state = state["np_random"]

@@ -95,6 +95,15 @@ def test_every_environment_keeps_our_contract(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_state_from_before_the_first_reset_needs_a_reset_elsewhere_too(name):
+    fresh, other = create_env(name), create_env(name)
+    other.reset(seed=0)
+    other.set_state(fresh.get_state())
+    with pytest.raises(ContractError, match="reset"):
+        other.step(0)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_gymnasium_makes_every_environment(name):
     spec = get_env_spec(name)
     env = gymnasium.make(spec.gymnasium_id)
