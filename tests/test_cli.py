@@ -302,6 +302,23 @@ def test_a_reward_without_a_value_ends_a_training_with_a_word(capsys, models_fol
 # a run's life
 
 
+def test_a_stopped_run_goes_on_and_is_done_again(models_folder, capsys):
+    storage = StorageManager(models_folder)
+    assert main(["train", *TINY, "--steps", "20000", "--run-id", "one", "--seconds", "0.01"]) == 0
+    stopped = storage.checkpoints("snake", "one").entries()[0]
+    assert main(["train", "--resume", "one", "--quiet"]) == 0
+    ended = storage.checkpoints("snake", "one").entries()[0]
+    assert (stopped.is_last, ended.is_last) == (False, True)
+    assert ended.step > stopped.step
+    capsys.readouterr()
+    assert main(["train", "--reproduce", "one", "--quiet"]) == 0
+    (again,) = {run["run_id"] for run in storage.list_runs()} - {"one"}
+    assert f"rlplay evaluate {again}" in capsys.readouterr().out
+    one, other = (storage.load_weights("snake", run_id) for run_id in ("one", again))
+    assert one.keys() == other.keys()
+    assert all(one[name].equal(other[name]) for name in one)
+
+
 def test_a_fork_begins_with_the_weights_and_other_options(trained, capsys, monkeypatch, tmp_path):
     models = tmp_path / "models"
     shutil.copytree(trained.folder, models)

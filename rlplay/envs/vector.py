@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
@@ -127,6 +128,7 @@ class Vectorised(VectorEnvironment):
         # A board that cannot be saved comes back by its seed and its actions.
         self._saves_state = first.saves_state
         self._actions: list[list[Any]] = [[] for _ in self.envs]
+        self._seen = [0] * num_envs  # checksums of what these boards showed in their episode
 
     @property
     def ending_names(self) -> tuple[str, ...]:
@@ -146,13 +148,27 @@ class Vectorised(VectorEnvironment):
             )
         observations[board] = observation
 
+    def _see(self, board: int, observation: Any) -> None:
+        """Add what a board shows to the checksum of its episode."""
+        self._seen[board] = zlib.crc32(np.asarray(observation).tobytes(), self._seen[board])
+
+    def _require_finite(self, what: str, values: NDArray[Any]) -> None:
+        """Refuse numbers that would spoil all that is learned from them."""
+        if not np.isfinite(values).all():
+            board = int(np.argwhere(~np.isfinite(values))[0][0])
+            raise ContractError(
+                f"{type(self.envs[board]).__name__} gave {what} that is not finite on board "
+                f"{board}: {values[board]}. Look at what it computes there: is something divided "
+                "by zero?"
+            )
+
     def _start(self, board: int, seed: int) -> Any:
         """Begin an episode on one board and give its first observation."""
         observation, self._infos[board] = self.envs[board].reset(seed=seed)
         self._seeds[board] = seed
         self._steps[board] = 0
         self._returns[board] = 0.0
-        self._actions[board] = []
+        self._actions[board], self._seen[board] = [], 0
         return observation
 
     def _numbers(self) -> dict[str, NDArray[Any]]:
@@ -233,7 +249,8 @@ class Vectorised(VectorEnvironment):
 
         Raises:
             ContractError: For the wrong number of actions, before the first reset, or when an
-                observation does not fit its space.
+                observation does not fit its space; and for a reward or an observation that is not
+                finite.
         """
         if not self._running:
             raise ContractError("No episode is running. Call reset() before step().")
@@ -253,6 +270,7 @@ class Vectorised(VectorEnvironment):
             observation, reward, terminated[board], truncated[board], info = env.step(action)
             if not self._saves_state:
                 self._actions[board].append(action)
+                self._see(board, observation)
             stepped.append(observation)
             self._infos[board] = info
             rewards[board] = reward
@@ -275,6 +293,9 @@ class Vectorised(VectorEnvironment):
                 self._streams[board], number = splitmix64(self._streams[board])
                 observation = self._start(board, number >> (64 - EPISODE_SEED_BITS))
             self._put(observations, board, observation)
+        self._require_finite("a reward", rewards)
+        for seen in (observations, final_observations):
+            self._require_finite("an observation", seen)
 
         infos: dict[str, Any] = self._numbers()
         if ended.any():
@@ -305,15 +326,15 @@ class Vectorised(VectorEnvironment):
     def get_state(self) -> dict[str, Any]:
         """Give everything that an exact continuation needs.
 
-        Of boards without a `get_state` that is the actions of the running episode, and what the
-        board looks like after them.
+        Of boards without a `get_state` that is the actions of the running episode, and a checksum
+        of the observations that they led to.
         """
         if self._saves_state:
             boards = [env.get_state() for env in self.envs]
         else:
             boards = [
-                {"actions": list(actions), "picture": env.render_state()}
-                for actions, env in zip(self._actions, self.envs, strict=True)
+                {"actions": list(actions), "seen": seen}
+                for actions, seen in zip(self._actions, self._seen, strict=True)
             ]
         return {
             "envs": boards,
@@ -331,7 +352,7 @@ class Vectorised(VectorEnvironment):
         """Continue exactly where `get_state` was called.
 
         Boards without a `set_state` play their episode again; `restores_exactly` is False when one
-        of them looks different then.
+        of them shows something else then.
 
         Args:
             state: What `get_state` gave, of an environment with the same options and boards.
@@ -363,11 +384,12 @@ class Vectorised(VectorEnvironment):
         """Bring a board back by the seed and the actions of its episode."""
         env = self.envs[board]
         env.reset(seed=seed)
+        self._actions[board], self._seen[board] = list(saved["actions"]), 0
         for action in saved["actions"]:
-            _, _, terminated, truncated, _ = env.step(action)
+            observation, _, terminated, truncated, _ = env.step(action)
+            self._see(board, observation)
             self.restores_exactly &= not (terminated or truncated)
-        self._actions[board] = list(saved["actions"])
-        self.restores_exactly &= env.render_state() == saved["picture"]
+        self.restores_exactly &= self._seen[board] == saved["seen"]
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close every board."""

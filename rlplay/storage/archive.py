@@ -37,6 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rlplay.agents import get_agent_spec
 from rlplay.config import RunConfig, validated
 from rlplay.envs import get_env_spec
+from rlplay.envs.gymnasium_env import PREFIX
 from rlplay.errors import ArchiveError, RlplayError, UnknownName
 from rlplay.storage import files
 from rlplay.storage.checkpoint import LINES
@@ -72,6 +73,11 @@ _MAX_LINE: Final = 65_536  # bytes
 _MAX_RATIO: Final = 200
 _MAX_HEADER: Final = _MB  # bytes of a safetensors file beside its numbers
 _CHUNK: Final = 1 << 18  # bytes
+#: What the options of an environment that is not ours may be, since its code makes of them what it
+#: wants: characters in all, the largest whole number, and texts.
+_MAX_ARGUMENTS: Final = 10_000
+_MAX_ARGUMENT: Final = 10_000
+_ARGUMENT: Final = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _MAX_REASON: Final = 500  # characters
 
 
@@ -170,7 +176,41 @@ def _spaces(config: RunConfig) -> tuple[gymnasium.Space[Any], gymnasium.Space[An
     """Give the spaces of the run's environment."""
     spec = get_env_spec(config.env_name)
     options = validated(spec.config_model, config.env_config, f"Environment {spec.name!r}")
-    return spec.get_spaces(options)
+    if spec.name.startswith(PREFIX):  # its code is not ours, and has to be made for this
+        _check_arguments(config.env_config.get("options", {}))
+    try:
+        return spec.get_spaces(options)
+    except RlplayError:
+        raise
+    except Exception as error:
+        raise _Refused(
+            f"environment {spec.name!r} cannot be made with the options of the run: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _check_arguments(values: Any) -> None:
+    """Let arguments pass of which no environment makes a file's name or something huge.
+
+    Raises:
+        ValueError: For anything else.
+    """
+    if len(json.dumps(values)) > _MAX_ARGUMENTS:
+        raise ValueError(f"options of the environment have more than {_MAX_ARGUMENTS:,} characters")
+    rest = [values]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            rest += [*value, *value.values()]
+        elif isinstance(value, list):
+            rest += value
+        elif isinstance(value, int) and abs(value) > _MAX_ARGUMENT:
+            raise ValueError(f"an option of the environment is above {_MAX_ARGUMENT:,}: {value}")
+        elif isinstance(value, str) and not _ARGUMENT.fullmatch(value):
+            raise ValueError(
+                f"an option of the environment is {_shown(value)}; of an archive only letters, "
+                "digits, - and _ are taken there"
+            )
 
 
 def _expected_weights(config: RunConfig) -> dict[str, torch.Tensor]:
@@ -271,7 +311,8 @@ def write_archive(
             writer = _Writer(archive)
             writer.add(_CONFIG, [json.dumps(record, ensure_ascii=False, indent=2).encode()])
             _export_weights(writer, folder, config, weights)
-            allowed = _allowed_actions(config)
+            with refusing("the environment"):
+                allowed = _allowed_actions(config)
             for file in _listed(folder, _REPLAYS, ".json"):
                 if (data := _read_file(file)) is not None:
                     name = f"{_REPLAYS}/{file.name}"
@@ -571,7 +612,8 @@ class Archive:
             with refusing("the weights"):
                 expected = _expected_weights(config)
         weights = None
-        allowed = _allowed_actions(config)
+        with refusing("the environment"):
+            allowed = _allowed_actions(config)
         folders = {folder.joinpath(*name.split("/")[:-1]) for name in members} - {folder}
         for below in folders:
             files.make_folders(below)

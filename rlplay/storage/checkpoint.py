@@ -289,6 +289,14 @@ class Entry(BaseModel):
     metrics_bytes: int = Field(ge=0, description="length of metrics.jsonl at that moment")
     events_bytes: int = Field(ge=0, description="length of events.jsonl at that moment")
     saved_at: float = Field(description="seconds since 1970")
+    is_last: bool | None = Field(
+        default=None,
+        description="whether the run had done all it had to; None in older files",
+    )
+
+    def ends(self, total_steps: int) -> bool:
+        """Whether a run of so many steps has nothing more to do, or to write, than this."""
+        return self.step >= total_steps if self.is_last is None else self.is_last
 
 
 class Checkpoints:
@@ -408,6 +416,7 @@ class Checkpoints:
         items: int,
         metrics_bytes: int,
         events_bytes: int,
+        is_last: bool = False,
         before_naming: Callable[[], None] = lambda: None,
     ) -> Entry:
         """Write a checkpoint, then name it, then remove what is too old.
@@ -418,6 +427,7 @@ class Checkpoints:
             items: Moves and updates of the run.
             metrics_bytes: Length of the metrics that belong to it.
             events_bytes: Length of the events that belong to it.
+            is_last: Whether the run has done all that it had to.
             before_naming: Called when the state is on the disk, before it counts.
 
         Returns:
@@ -446,6 +456,7 @@ class Checkpoints:
             metrics_bytes=metrics_bytes,
             events_bytes=events_bytes,
             saved_at=round(time.time(), 3),
+            is_last=is_last,
         )
         good = [entry, *kept]
         _write_names(self._folder / _note(entry), {"checkpoint": entry.model_dump()})

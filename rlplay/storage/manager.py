@@ -315,13 +315,15 @@ class StorageManager:
         config: RunConfig,
         holder: object | None = None,
         parent: Mapping[str, Any] | None = None,
+        agent: SavesWeights | None = None,
     ) -> str:
-        """Make a run's folder, with its config.
+        """Make a run's folder, with its config: all of it or nothing.
 
         Args:
             config: What the run is; with a `run_id`, that one is taken.
             holder: Who claims the run at once, if anybody.
             parent: The run whose weights it begins with, if any: its run_id and step.
+            agent: Whose weights it has from the start, if any; see `save_weights`.
 
         Returns:
             The run's id, as in "ppo-snake-20261123-143502-a1b2".
@@ -336,7 +338,7 @@ class StorageManager:
         while True:
             run_id = chosen or _new_run_id(config)
             try:
-                if self._create(config.replace(run_id=run_id), run_id, holder, parent):
+                if self._create(config.replace(run_id=run_id), run_id, holder, parent, agent):
                     return run_id
             except RunBusy:
                 if chosen is not None:
@@ -350,6 +352,7 @@ class StorageManager:
         run_id: str,
         holder: object | None,
         parent: Mapping[str, Any] | None,
+        agent: SavesWeights | None,
     ) -> bool:
         """Make a run, claimed before anybody can see it; False when the id is taken."""
         path = self.get_run_path(config.env_name, run_id)
@@ -359,7 +362,7 @@ class StorageManager:
             self.claim(config.env_name, run_id, holder)
         placed = False
         try:
-            placed = _place(path, config, {"parent": parent})
+            placed = _place(path, config, {"parent": parent}, agent)
         finally:
             if holder is not None and not placed:
                 self.release(config.env_name, run_id)
@@ -448,8 +451,8 @@ class StorageManager:
 
         Returns:
             The fields of `RunConfig`, and format_version, environment_version, versions (of
-            libraries, by name), created_at (ISO 8601, UTC), notes and, of an imported run,
-            imported_from: its id where it was exported.
+            libraries, by name), created_at (ISO 8601, UTC), notes; of a fork its parent (run_id,
+            step), and of an imported run imported_from: its id where it was exported.
 
         Raises:
             RunNotFound: When there is no such run.
@@ -608,8 +611,8 @@ class StorageManager:
             for newest in checkpoints.entries()[:1]:
                 # Its last line is older, where no episode has ended since.
                 facts["steps"] = newest.step
-                goes_on = newest.step < record["total_steps"]
-                facts["resumable"] = goes_on and bool(checkpoints.usable())
+                has_ended = newest.ends(record["total_steps"])
+                facts["resumable"] = not has_ended and bool(checkpoints.usable())
         lines = files.read_last_jsonl(
             self._file(environment, run_id, _METRICS), _LISTED_LINES
         ).records
@@ -887,9 +890,7 @@ class StorageManager:
         agent.load(weights)
         lines = self.load_metrics(env_name, run_id, limit=1)
         parent = {"run_id": run_id, "step": lines[-1]["steps"] if lines else 0}
-        fork = self.create_run(config, parent=parent)
-        self.save_weights(config.env_name, fork, agent)
-        return fork
+        return self.create_run(config, parent=parent, agent=agent)
 
     def checkpoints(self, env_name: str, run_id: str) -> Checkpoints:
         """Give the checkpoints of a run.
@@ -910,6 +911,7 @@ class StorageManager:
         items: int,
         metrics_bytes: int,
         events_bytes: int,
+        is_last: bool = False,
     ) -> Entry:
         """Save a checkpoint; when this returns it is on the disk, and so are its lines.
 
@@ -921,26 +923,32 @@ class StorageManager:
             items: Moves and updates of the run.
             metrics_bytes: Length of the metrics that belong to it; see `line_bytes`.
             events_bytes: Length of the events that belong to it.
+            is_last: Whether the run has done all that it had to.
 
         Raises:
             StorageError: When it cannot be written; the older checkpoints are as they were.
         """
-
-        def sync_lines() -> None:
-            for name in LINES:
-                path = self._file(env_name, run_id, name)
-                if path.exists():
-                    with explained("write", path):
-                        files.disk.sync_file(path)
-
         return self.checkpoints(env_name, run_id).save(
             packed,
             step=step,
             items=items,
             metrics_bytes=metrics_bytes,
             events_bytes=events_bytes,
-            before_naming=sync_lines,
+            is_last=is_last,
+            before_naming=lambda: self.sync_lines(env_name, run_id),
         )
+
+    def sync_lines(self, env_name: str, run_id: str) -> None:
+        """Have the metrics and events that were appended on the disk when this returns.
+
+        Raises:
+            StorageError: When they cannot be written.
+        """
+        for name in LINES:
+            path = self._file(env_name, run_id, name)
+            if path.exists():
+                with explained("write", path):
+                    files.disk.sync_file(path)
 
     def line_bytes(self, env_name: str, run_id: str) -> tuple[int, int]:
         """Give the lengths of a run's metrics and of its events, in bytes."""
@@ -1507,7 +1515,9 @@ def _sweep_imports(base_dir: Path) -> None:
                 files.remove_tree(folder)
 
 
-def _place(path: Path, config: RunConfig, record: Mapping[str, Any]) -> bool:
+def _place(
+    path: Path, config: RunConfig, record: Mapping[str, Any], agent: SavesWeights | None
+) -> bool:
     """Make a run's folder beside, and move it to its name when it is whole.
 
     Returns:
@@ -1517,6 +1527,8 @@ def _place(path: Path, config: RunConfig, record: Mapping[str, Any]) -> bool:
     try:
         with explained("make the folder", beside):
             files.disk.make_folder(beside)
+        if agent is not None:
+            _write_weights(beside / _WEIGHTS, agent.save)
         _write_config(beside, config, record)
         return _move(beside, path)
     finally:
@@ -1616,6 +1628,15 @@ def _is_moment(text: str) -> str:
     return text
 
 
+class _Parent(BaseModel):
+    """The run that somebody else's run begins with the weights of."""
+
+    model_config = ConfigDict(strict=True)
+
+    run_id: Annotated[str, AfterValidator(check_id)]
+    step: int = Field(ge=0)
+
+
 class _Record(BaseModel):
     """What a run that somebody else made keeps in ``config.json`` beside its config."""
 
@@ -1625,6 +1646,7 @@ class _Record(BaseModel):
     versions: dict[str, str]
     created_at: Annotated[str, AfterValidator(_is_moment)]
     notes: str = Field("", max_length=_MAX_NOTES)
+    parent: _Parent | None = None
 
 
 def _admitted(record: Mapping[str, Any]) -> tuple[RunConfig, dict[str, Any]]:

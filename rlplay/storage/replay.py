@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -234,6 +235,10 @@ class Replay(BaseModel):
         except Exception as error:  # whatever a guest's environment raises at a made-up action
             return (f"it cannot be played: {type(error).__name__}: {error}",)
         differences = outcome.differences(self.score, self.length, self.ending)
+        if outcome.score is None and not self.reward_config:  # the return is shown as the score
+            paid = outcome.episode_return
+            if not math.isclose(paid, self.score, rel_tol=1e-5, abs_tol=1e-5):
+                differences.append(f"score: {paid:g}, not {self.score:g}")
         if outcome.death_reason != self.death_reason:
             differences.append(f"death reason: {outcome.death_reason!r}, not {self.death_reason!r}")
         if outcome.final_hash != self.final_hash:

@@ -713,8 +713,15 @@ class Recorder:
         if self._replays is not None:
             self._replays.release(landed)
 
+    def finish(self) -> None:
+        """Write all that is held: the half-merged line and the waiting replays."""
+        if self._pending:
+            self._write_merged()
+        self._write_down()
+        self.store_replays()
+
     def close(self, keep_replaced: bool = False) -> None:
-        """Write all that is held: the half-merged line and the waiting replays.
+        """Write all that is held, and have it on the disk.
 
         Args:
             keep_replaced: Keep the replays that made place for others, because the last good
@@ -723,14 +730,12 @@ class Recorder:
         Raises:
             StorageError: When something cannot be written.
         """
-        if self._pending:
-            self._write_merged()
-        self._write_down()
-        self.store_replays()
+        self.finish()
         if self._replays is not None and not keep_replaced:
             self._replays.delete_replaced(held=True)
         if self._disk_problem is not None:
             raise StorageError(self._disk_problem)
+        self._storage.sync_lines(self._config.env_name, str(self._config.run_id))
 
     # Going on ----------------------------------------------------------------------------------
 

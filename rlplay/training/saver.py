@@ -130,7 +130,9 @@ class Saver:
         *,
         step: int,
         items: int,
+        is_last: bool = False,
         with_weights: bool = True,
+        began: float,
     ) -> None:
         """Copy a state and have it written; waits for the checkpoint before, if need be.
 
@@ -139,13 +141,14 @@ class Saver:
             agent: Whose weights are saved beside it.
             step: Environment steps of the run.
             items: Moves and updates of the run.
+            is_last: Whether the run has done all that it had to.
             with_weights: Also replace the run's weights.
+            began: When training stood still for it, by `time.monotonic`.
 
         Raises:
             TrainingDiverged: When a weight is not finite; nothing is written then.
         """
         self.wait()
-        began = time.monotonic()
         check_finite(agent, step)
         packed = None if state is None else self._shadow.copy(state)
         weights = _SavedWeights(agent) if with_weights else None
@@ -164,6 +167,7 @@ class Saver:
                     items=items,
                     metrics_bytes=metrics_bytes,
                     events_bytes=events_bytes,
+                    is_last=is_last,
                 )
 
         def job() -> None:

@@ -20,10 +20,12 @@ import asyncio
 import atexit
 import collections
 import enum
+import functools
 import logging
 import math
 import os
 import queue
+import signal
 import threading
 import time
 import traceback
@@ -32,6 +34,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,6 +87,8 @@ _RECENT = 100  # episodes of the running mean
 _SHOWN_EPISODES = 20
 _SHOWN_CHANGES = 200
 _WEIGHTS_EVERY = 0.5  # seconds between two publications of the weights
+#: Seconds to save in when the process ends: Jupyter kills a kernel that takes longer.
+_PATIENCE = 2.5
 _MAX_UNHEARD = 10  # news that wait for a slow listener
 _EVENTS = ("training_progress", "episode_summary")
 #: Where code lies that is no person's own: rlplay's, and Python's.
@@ -209,7 +214,8 @@ class TrainingSession:
             A session in state new.
 
         Raises:
-            RunNotFound: When there is no such run, or it trained and has no checkpoint.
+            RunNotFound: When there is no such run, or it trained and has no checkpoint, or is a
+                fork that never trained and whose weights are missing.
             SessionError: When it has done all of its steps.
             ConfigError: For seconds that are not above 0.
             DamagedFile: When its config or the names of its checkpoints cannot be read.
@@ -224,8 +230,14 @@ class TrainingSession:
                 f"Run {run_id!r} has no checkpoint to go on from. Fork it to begin a new run with "
                 f"its weights: rlplay train --fork {run_id}"
             )
+        parent = storage.load_record(env_name, run_id).get("parent")
+        if not entries and parent and not storage.weights_exist(env_name, run_id):
+            raise RunNotFound(
+                f"Run {run_id!r} begins with the weights of {parent['run_id']!r}, and they are "
+                f"missing. Fork that run again: rlplay train --fork {parent['run_id']}"
+            )
         # Of one that has ended, all is there as long as its weights are.
-        has_ended = bool(entries) and entries[0].step >= config.total_steps
+        has_ended = bool(entries) and entries[0].ends(config.total_steps)
         if has_ended and storage.weights_are_whole(env_name, run_id):
             raise SessionError(
                 f"Run {run_id!r} has done all of its {config.total_steps:,} steps. Fork it to "
@@ -258,8 +270,10 @@ class TrainingSession:
         """Prepare a session that does a saved run again, with all that was changed while it ran.
 
         Each live change takes effect at the same step again, and the new run ends where the old
-        one stands, as fast as it goes. On the same device, number of threads, versions and type of
-        CPU its metrics are the same, apart from the times.
+        one stands, as fast as it goes; a fork begins with the weights that it began with. On the
+        same device, number of threads, versions and type of CPU its metrics are the same, apart
+        from the times. Where an imported run does not say at which step it ended, the new one does
+        all of its steps, and its snapshot says so.
 
         Args:
             env_name: The run's environment.
@@ -271,7 +285,7 @@ class TrainingSession:
             A session in state new.
 
         Raises:
-            RunNotFound: When there is no such run.
+            RunNotFound: When there is no such run, or it is a fork whose first weights are missing.
             DamagedFile: When its files cannot be read.
         """
         storage = storage or get_storage_manager()
@@ -613,7 +627,8 @@ class TrainingSession:
                 run_id = str(config.run_id)
                 self.storage.claim(config.env_name, run_id, self)
             else:
-                run_id = self.storage.create_run(here, holder=self)
+                parent = self._script.parent if self._script else None
+                run_id = self.storage.create_run(here, holder=self, parent=parent)
             self.config = config.replace(run_id=run_id)
             self._started_with = get_agent_spec(config.algo), get_env_spec(config.env_name)
             if goes_on and self._began is not None:
@@ -714,20 +729,31 @@ class _Change(NamedTuple):
 
 
 class _Script(NamedTuple):
-    """What was changed while a run trained, and where the run stands."""
+    """What a run began with, what was changed while it trained, and where it stands."""
 
     changes: tuple[_Change, ...]
-    end: int | None  # moves and updates; None where the run ends by itself
+    end: int | None  # moves and updates; None where nothing says it
     reached: int  # moves and updates that the run is known to have done
+    parent: dict[str, Any] | None  # the run whose weights it began with, and
+    weights: Mapping[str, Any] | None  # those weights
 
     @classmethod
     def read(cls, storage: StorageManager, config: RunConfig) -> _Script:
         """Read what was done with a run.
 
         Raises:
+            RunNotFound: When it began with weights that are missing.
             DamagedFile: When its events are not what rlplay writes.
         """
         run = config.env_name, str(config.run_id)
+        parent, weights = storage.load_record(*run).get("parent"), None
+        if parent:
+            if 0 not in storage.list_snapshots(*run):
+                raise RunNotFound(
+                    f"Run {run[1]!r} began with the weights of {parent['run_id']!r}, and has no "
+                    "snapshot of them any more. Put back a copy of its snapshots/0.safetensors."
+                )
+            weights = storage.load_snapshot(*run, 0)
         checkpoints = storage.checkpoints(*run).entries()
         events: list[Event] = []
         checker = ChangeChecker(config)
@@ -748,9 +774,14 @@ class _Script(NamedTuple):
             if is_change(event.field):
                 part, _, name = event.field.partition(".")
                 changes.append(_Change(event.item, part, name, event.old, event.new))
-        end = checkpoints[0].items if checkpoints else None
+        last = next((event for event in reversed(events) if not is_change(event.field)), None)
+        end: int | None = None
+        if checkpoints:
+            end = checkpoints[0].items
+        elif last is not None and last.new == SessionState.FINISHED.value:  # of an archive
+            end = last.item
         reached = max([end or 0, *(event.item for event in events)])
-        return cls(tuple(changes), end, reached)
+        return cls(tuple(changes), end, reached, parent, weights)
 
 
 def _shown_change(event: dict[str, Any]) -> dict[str, Any]:
@@ -776,10 +807,11 @@ class _Trainer:
         self._state = state
         self._goes_on = goes_on
         self._is_restored = not goes_on  # what the agent knows is this run's
-        script = session._script
+        self._script = script = None if goes_on else session._script
         self._changes = collections.deque(script.changes if script else ())
         self._end = script.end if script else None
         self._reached = script.reached if script else 0  # until there, a person went on
+        self._is_done = False  # all moves and updates
         self._seconds = session.seconds
         self._trained_before = 0.0  # seconds that the run had trained when this began
         self._moves_left = 0  # moves to do while paused
@@ -812,7 +844,8 @@ class _Trainer:
         self._pace: collections.deque[tuple[float, int, int]] = collections.deque()
         self._saved_at: float | None = None
         self._save_due: float | None = None  # when the checkpoint of a pause is
-        self._message = ""
+        self._last_words = ""  # what came of it, once it has ended
+        self._held_up = ""  # that the last checkpoint took long
         self._publish_at = 0.0  # when the next snapshot is due
         self._unseen = True  # something happened since it was published
 
@@ -837,16 +870,16 @@ class _Trainer:
                 if error is None:
                     error, text = exception, traceback.format_exc()
         self._state = SessionState.FINISHED if error is None else SessionState.FAILED
-        self._message = "saved" if error is None else _words(error)
+        self._last_words = "saved" if error is None else _words(error)
         if error is None and self._notes:
-            self._message = f"saved. {self._notes}"
+            self._last_words = f"saved. {self._notes}"
         self._session._dispatcher.close_run()
         try:
             self._publish(time.monotonic(), board=True)
             if error is None and self._weights_owed():
                 self._publish_weights()
         except Exception:  # an environment that cannot even be drawn any more
-            self._monitor.publish(state=self._state.value, message=self._message)
+            self._monitor.publish(state=self._state.value, message=self._last_words)
         finally:
             self._session._finish(self._state, error, text)
 
@@ -904,6 +937,8 @@ class _Trainer:
         self._snapshots = snapshot_steps(self._config.total_steps, size)
         if self._goes_on:
             self._go_on(say)
+        elif self._script is not None:
+            self._begin_as(self._script)
         if self._loop.items == 0:
             self._take_snapshot()
         say(self._notes)
@@ -916,6 +951,16 @@ class _Trainer:
             self._begin_stretch()
 
     # Going on ------------------------------------------------------------------------------------
+
+    def _begin_as(self, script: _Script) -> None:
+        """Begin as the run began that is done again."""
+        if script.weights is not None:
+            self._loop.agent.set_weights(script.weights)
+        if script.end is None:
+            self._notes = (
+                "Nothing says at which step the run ended that is done again: this one does all of "
+                "its steps."
+            )
 
     def _go_on(self, say: Callable[[str], None]) -> None:
         """Put everything back as the last good checkpoint says, or begin with the weights."""
@@ -940,6 +985,7 @@ class _Trainer:
         self._loop.load_state_dict(state["loop"])
         self._recorder.load_state_dict(state["recorder"])
         self._load_sums(state["sums"])
+        self._load_script(state.get("script"))
         for event in storage.load_events(env_name, run_id):
             if is_change(str(event.get("field"))) and event["old"] != event["new"]:
                 self._changed.append(_shown_change(event))
@@ -1011,7 +1057,20 @@ class _Trainer:
                 "moves_per_second": self._moves_per_second,
             },
             "made_with": self._made_with(),
+            "script": {
+                "changes": [list(change) for change in self._changes],
+                "end": self._end,
+                "reached": self._reached,
+            },
         }
+
+    def _load_script(self, script: Mapping[str, Any] | None) -> None:
+        """Go on with doing a run again; older checkpoints say nothing of it."""
+        if script is not None:
+            self._changes.extend(_Change(*change) for change in script["changes"])
+            self._reached = script["reached"]
+            if script["end"] != self._loop.items:  # else it is done, and this is a run of its own
+                self._end = script["end"]
 
     def _made_with(self) -> dict[str, Any]:
         """What the bytes of a run depend on, beside its config."""
@@ -1049,7 +1108,10 @@ class _Trainer:
     def _train(self) -> None:
         items = self._loop.run()
         self._publish_at = progressed = time.monotonic()
-        while self._obey() and (item := next(items, None)) is not None:
+        while self._obey():
+            if (item := next(items, None)) is None:
+                self._is_done = True
+                return
             self._recorder.take(item)
             if isinstance(item, Move):
                 self._count(item)
@@ -1120,6 +1182,7 @@ class _Trainer:
             if wait > 0:
                 return wait
             self._save_due = None
+            self._recorder.store_replays()
             self._save()
         if self._saver.is_busy:
             return _PUBLISH_EVERY
@@ -1154,7 +1217,6 @@ class _Trainer:
         if self._loop.items <= self._reached:
             return  # the run that is done again stood here too; what mended it is done again
         self._problem = problem
-        self._message = self._standing()
         self._moves_left = 0
         with self._session._lock:
             if self._session._intent is not SessionState.RUNNING:
@@ -1162,22 +1224,30 @@ class _Trainer:
             self._session._intent = SessionState.PAUSED
         self.pause()
 
-    def _standing(self) -> str:
-        """What a person should know: why training stands still, or what holds for the run."""
+    def _message(self) -> str:
+        """What a person should know: what came of the run, or all that holds for it now."""
+        if self._last_words:
+            return self._last_words
+        parts = []
+        if self._problem:
+            parts.append(
+                f"Paused, since a reward has no value. {self._problem} Change it, then resume."
+            )
+        if self._save_error is not None:
+            parts.append(f"Not saved: {self._save_error}")
+        if hasattr(self, "_recorder"):
+            parts.append(self._recorder.problem or "")
         if not self._problem:
-            return self._notes
-        return f"Paused, since a reward has no value. {self._problem} Change it, then resume."
-
-    def _mended(self) -> None:
-        """Take back what was said of a problem."""
-        self._problem, self._message = "", self._notes
+            parts.append(self._held_up)
+        parts.append(self._notes)
+        return " ".join(part for part in parts if part)
 
     def resume(self) -> None:
         """Go on."""
         if self._save_due is not None:
             self._save_due = None
             self._save()
-        self._mended()
+        self._problem = ""
         self._moves_left = 0
         self._begin_stretch()
         self._set_state(SessionState.RUNNING)
@@ -1207,7 +1277,7 @@ class _Trainer:
         if part == "hyperparams":
             self._loop.agent.update_hyperparams(**new)
         else:
-            self._mended()
+            self._problem = ""
             self._live_rewards |= new
             self._loop.set_rewards(new)
         self._record(part, old, new)
@@ -1286,12 +1356,10 @@ class _Trainer:
         fields: dict[str, Any] = {
             "state": self._state.value,
             "elapsed": self._elapsed(now),
-            "message": self._message,
+            "message": self._message(),
             "problem": self._problem,
             "saved_at": self._saved_at,
         }
-        if hasattr(self, "_recorder") and self._recorder.problem and not self._message:
-            fields["message"] = self._recorder.problem
         if hasattr(self, "_loop"):
             loop = self._loop
             speed = self._speed(now, loop.total_steps)
@@ -1412,20 +1480,22 @@ class _Trainer:
         )
 
     def _save(self) -> None:
-        """Have a checkpoint written; a failure is shown and training goes on."""
-        self._recorder.store_replays()
+        """Have a checkpoint written; a failure is shown and training goes on.
+
+        The replays that wait are part of it; playing them here would hold training up.
+        """
         self._take_checkpoint()
         self._hear_saver()
         self._publish(time.monotonic())
 
     def _take_checkpoint(self, with_weights: bool = True) -> None:
         """Hand the present state to the saver; of a guest that has none, the weights alone."""
+        began = time.monotonic()
         state: Packed | None = None
         try:
             state = pack(self._state_dict())
         except Exception as error:
             self._notes = f"This run cannot go on after its end: {_words(error)}"
-            self._message = self._notes
         self._saver.wait()
         self._hear_saver()
         self._recorder.hold_replays()
@@ -1434,7 +1504,9 @@ class _Trainer:
             self._loop.agent,
             step=self._loop.total_steps,
             items=self._loop.items,
+            is_last=self._is_done,
             with_weights=with_weights,
+            began=began,
         )
         self._checkpointed = time.monotonic()
 
@@ -1449,19 +1521,17 @@ class _Trainer:
         for outcome in outcomes:
             if outcome.is_checkpoint:
                 self._recorder.release_replays(landed=outcome.error is None)
+            self._save_error = outcome.error
             if outcome.error is not None:
-                self._message = f"Not saved: {outcome.error}"
-                self._save_error = outcome.error
                 continue
-            self._save_error = None
             if outcome.with_weights:
                 self._saved_at = time.time()
-            self._message = self._standing()
-            if outcome.held_up > _HELD_UP and outcome.size > _LARGE and not self._problem:
-                self._message = (
-                    f"Training stood still for {1000 * outcome.held_up:.0f} ms, to copy "
-                    f"{outcome.size / 1e6:.0f} MB for the checkpoint. {self._notes}"
-                ).strip()
+            self._held_up = ""
+            if outcome.held_up > _HELD_UP and outcome.size > _LARGE:
+                self._held_up = (
+                    f"Training stood still for {1000 * outcome.held_up:.0f} ms, to save a "
+                    f"checkpoint of {outcome.size / 1e6:.0f} MB."
+                )
         return bool(outcomes)
 
     def _save_at_end(self) -> None:
@@ -1470,7 +1540,11 @@ class _Trainer:
         Raises:
             Exception: When it could not be saved.
         """
-        self._recorder.store_replays()
+        self._event("state", self._state.value, SessionState.FINISHED.value)
+        if self._is_done:  # no line goes on: all of them belong to the last checkpoint
+            self._recorder.finish()
+        else:
+            self._recorder.store_replays()
         self._take_checkpoint()
         self._saver.wait()
         self._hear_saver()
@@ -1591,11 +1665,30 @@ _exit_registered = False
 
 
 def _stop_at_exit() -> None:
-    """Have the sessions stopped, and so saved, when the process ends."""
+    """Have the sessions stopped, and so saved, when the process ends or is told to."""
     global _exit_registered
     if not _exit_registered:
         _exit_registered = True
         atexit.register(_stop_all)
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
+        signal.signal(signal.SIGTERM, functools.partial(_stop_and_end, os.getpid()))
+
+
+def _stop_and_end(process: int, number: int, frame: FrameType | None) -> None:
+    """Save, then end as the signal does by itself.
+
+    Jupyter ends a kernel this way whose cell still runs; what `atexit` would do is left out then.
+    """
+    if os.getpid() == process:  # a fork of it has the handler, and not the trainers
+        # Not in this thread, which may have been interrupted while it held a session's lock.
+        saving = threading.Thread(target=_stop_all, name="rlplay-end", daemon=True)
+        saving.start()
+        saving.join(_PATIENCE)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def _stop_all() -> None:
@@ -1605,6 +1698,6 @@ def _stop_all() -> None:
             session.stop()
         except SessionError:
             continue
-    deadline = time.monotonic() + 2.5
+    deadline = time.monotonic() + _PATIENCE
     for session in running:
         session._ended.wait(max(0.0, deadline - time.monotonic()))

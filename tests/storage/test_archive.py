@@ -510,6 +510,16 @@ def with_config(trained, **options) -> bytes:
     return replaced(trained, "config.json", json.dumps(config).encode())
 
 
+def with_options(trained, **options) -> bytes:
+    """The archive as if its run had played an environment of Gymnasium, made with some options."""
+    return with_config(
+        trained,
+        env_name="gymnasium:FrozenLake-v1",
+        env_config={"options": options},
+        reward_config={},
+    )
+
+
 def with_member(trained, **options) -> bytes:
     """The archive with one member more."""
     return make_zip([*as_members(trained.members), Member(**options)])
@@ -606,6 +616,12 @@ NAN, INF = float("nan"), float("inf")
 
 #: What is refused: how it is made of a good archive, and the reason.
 REFUSED = {
+    # Options of code that is not ours
+    "no such map": (lambda t: with_options(t, map_name="7x7"), "cannot be made with the options"),
+    "a file": (lambda t: with_options(t, xml_file="/etc/passwd"), "only letters, digits"),
+    "a file's name": (lambda t: with_options(t, **{"../x": 1}), "only letters, digits"),
+    "a huge number": (lambda t: with_options(t, size=10**9), "is above 10,000"),
+    "a huge map": (lambda t: with_options(t, desc=["SF" * 9] * 999), "more than 10,000 characters"),
     # Names
     "absolute": (lambda t: with_member(t, **name("/etc/passwd")), "absolute path"),
     "parent": (lambda t: with_member(t, **name("replays/../../x.json")), "leads out"),

@@ -154,6 +154,9 @@ ACTS = {
         storage.create_run(config.replace(run_id="new"), holder="test"),
         storage.release("snake", "new"),
     ),
+    "create_run, with weights": lambda storage, config: storage.create_run(
+        config.replace(run_id="new"), agent=Agent(2.0)
+    ),
     "clone_run": lambda storage, config: storage.clone_run("snake", RUN),
     "save_config": lambda storage, config: storage.save_config(
         config.replace(run_id=RUN, num_envs=8)

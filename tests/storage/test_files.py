@@ -16,6 +16,27 @@ from rlplay.storage import files
 
 from .faults import Failure, Killed, assert_on_disk, fail_everywhere, recorded
 
+# The disk -------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_flushed_with_its_folder(tmp_path, monkeypatch):
+    """The other tests note that a flush was asked for; this one that the system was."""
+    flushed, really = [], os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = tmp_path / "file"
+    files.write_bytes(path, b"whole")
+    assert path.stat().st_ino in flushed
+    assert os.name == "nt" or flushed[-1] == tmp_path.stat().st_ino
+    flushed.clear()
+    files.disk.sync_file(path)
+    assert flushed == [path.stat().st_ino]
+
+
 # Names ----------------------------------------------------------------------------------------
 
 

@@ -314,11 +314,18 @@ def test_a_list_tells_what_the_files_say(storage, run_id, config):
     }
     assert storage.list_runs("snake") == [run]
     assert storage.list_runs("other") == []
-    for step, resumable in ((100, True), (config.total_steps, False)):
+    for step, is_last in ((100, False), (config.total_steps, False), (config.total_steps, True)):
         storage.save_checkpoint(
-            "snake", run_id, pack({}), step=step, items=1, metrics_bytes=0, events_bytes=0
+            "snake",
+            run_id,
+            pack({}),
+            step=step,
+            items=1,
+            metrics_bytes=0,
+            events_bytes=0,
+            is_last=is_last,
         )
-        assert storage.list_runs()[0]["resumable"] is resumable
+        assert storage.list_runs()[0]["resumable"] is not is_last
     (storage.get_run_path("snake", run_id) / "checkpoint.json").write_text("{}")
     assert storage.list_runs()[0]["resumable"] is False
 

@@ -18,6 +18,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jupyter_client.manager import KernelManager
 from resuming import as_bytes, files_of, stop_at, train_on, without_times
 from waiting import until
 
@@ -25,6 +26,7 @@ import rlplay
 from rlplay.envs import ENV_REGISTRY, BaseEnvironment, SnakeEnv, register_env
 from rlplay.errors import (
     ConfigError,
+    ContractError,
     DamagedFile,
     RunNotFound,
     SessionError,
@@ -34,7 +36,8 @@ from rlplay.storage.checkpoint import LINES as CHECKPOINT_LINES
 from rlplay.storage.checkpoint import Checkpoints, pack, unpack
 from rlplay.training.loop import TrainingLoop
 from rlplay.training.recorder import Recorder
-from rlplay.training.saver import snapshot_steps
+from rlplay.training.run import train
+from rlplay.training.saver import Saver, snapshot_steps
 from rlplay.training.session import TrainingSession
 
 STEPS = 4_000
@@ -236,36 +239,42 @@ def test_a_run_survives_being_killed_at_any_moment(make_config, tmp_path, monkey
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["resuming"])
     moments = random.Random(kills)
+    whole = files_of(finished(config, tmp_path / "whole"), "snake", "run")
     killed = 0
-    while True:
+    while killed < kills:  # a run may come to its end before it was killed so often
+        folder = tmp_path / f"split-{killed}"
+        killed += kill_until_it_ends(context, config, folder, moments, kills - killed)
+        same(whole, files_of(rlplay.StorageManager(folder), "snake", "run"))
+
+
+def kill_until_it_ends(
+    context: Any, config: rlplay.RunConfig, folder: Path, moments: random.Random, most: int
+) -> int:
+    """Train a run, kill it and go on, again and again; give how often it was killed."""
+    storage = rlplay.StorageManager(folder)
+    for killed in itertools.count():
         ready = context.Event()
-        process = context.Process(
-            target=train_on, args=(str(tmp_path / "split"), config.to_dict(), ready)
-        )
+        process = context.Process(target=train_on, args=(str(folder), config.to_dict(), ready))
         process.start()
         assert ready.wait(60)
-        process.join(moments.uniform(0.0, 0.4) if killed < kills else 120)
+        process.join(moments.uniform(0.0, 0.4) if killed < most else 120)
         if process.exitcode is not None:
-            break
+            assert process.exitcode == 0
+            return killed
         process.kill()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
-        killed += 1
-        storage = rlplay.StorageManager(tmp_path / "split")
         if not storage.get_run_path("snake", "run").is_dir():
             continue  # killed before the run had its folder
         saved = storage.load_config("snake", "run")
         assert saved.replace(device="auto", precision="auto") == config
         for file in storage.checkpoints("snake", "run").entries():
-            assert (tmp_path / "split/snake/run/checkpoints" / file.file).is_file()
+            assert (folder / "snake/run/checkpoints" / file.file).is_file()
         if storage.weights_exist("snake", "run"):
             storage.load_weights("snake", "run")
         for shown in storage.list_replays("snake", "run"):
             assert storage.load_replay("snake", "run", shown["replay_id"]).verify()
-    assert process.exitcode == 0
-    assert killed >= kills // 2
-    whole = files_of(finished(config, tmp_path / "whole"), "snake", "run")
-    same(whole, files_of(rlplay.StorageManager(tmp_path / "split"), "snake", "run"))
+    raise AssertionError("unreachable")
 
 
 # The session ------------------------------------------------------------------------------------
@@ -521,6 +530,72 @@ def test_the_end_of_the_process_saves_what_was_trained(make_config, storage):
     stop_at(TrainingSession.resume_run("snake", "run", storage), entry.items + 10)
 
 
+@pytest.mark.parametrize("cell", ["pass", "time.sleep(600)"], ids=["idle", "busy"])
+def test_a_kernel_that_is_shut_down_saves_what_was_trained(make_config, storage, cell):
+    """Jupyter asks, ends a kernel whose cell still runs, and kills one that takes seconds."""
+    config = make_config(run_id="run", total_steps=10**9)
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        client.execute_interactive(
+            "import json, time, rlplay\n"
+            f"config = rlplay.RunConfig.from_dict(json.loads({json.dumps(config.to_dict())!r}))\n"
+            f"storage = rlplay.StorageManager({str(storage.base_dir)!r})\n"
+            "session = rlplay.TrainingSession(config, storage)\n"
+            "session.start(max_speed=True)\n"
+            "while session.snapshot().total_steps < 500: time.sleep(0.01)\n",
+            timeout=60,
+        )
+        client.execute(cell)
+        until(lambda: client.get_iopub_msg(timeout=60)["msg_type"] == "execute_input")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+    assert storage.load_events("snake", "run")[-1]["new"] == "finished"
+    entry = storage.checkpoints("snake", "run").entries()[0]
+    assert entry.step >= 500
+    stop_at(TrainingSession.resume_run("snake", "run", storage), entry.items + 10)
+
+
+def test_a_run_killed_after_its_last_checkpoint_has_all_of_its_lines(
+    make_config, storage, tmp_path, monkeypatch
+):
+    config = small_config(make_config)
+    whole = files_of(finished(config, tmp_path / "whole"), "snake", "run")
+    saved, there = Saver.save_checkpoint, []
+
+    def copying(saver, state, agent, **options):
+        saved(saver, state, agent, **options)
+        if options["is_last"]:
+            saver.wait()
+            shutil.copytree(storage.base_dir, tmp_path / "killed")
+            there.append(options["step"])
+
+    monkeypatch.setattr(Saver, "save_checkpoint", copying)
+    stop_at(TrainingSession(config, storage), None)
+    assert there == [whole["lines"][-1]["steps"]]
+    killed = rlplay.StorageManager(tmp_path / "killed")
+    same(whole, files_of(killed, "snake", "run"))
+    with pytest.raises(SessionError, match="has done all"):
+        TrainingSession.resume_run("snake", "run", killed)
+
+
+def test_a_run_killed_before_its_last_checkpoint_is_finished(make_config, storage, tmp_path):
+    """A checkpoint after the last move is not the end: a line and updates may be owed."""
+    config = small_config(make_config)
+    whole = files_of(finished(config, tmp_path / "whole"), "snake", "run")
+    items = rlplay.StorageManager(tmp_path / "whole").checkpoints("snake", "run").entries()[0].items
+    stop_at(TrainingSession(config, storage), items)
+    entry = storage.checkpoints("snake", "run").entries()[0]
+    assert (entry.step, entry.is_last) == (whole["lines"][-1]["steps"], False)
+    assert storage.list_runs()[0]["resumable"]
+    stop_at(TrainingSession.resume_run("snake", "run", storage), None)
+    same(whole, files_of(storage, "snake", "run"))
+
+
 def test_a_checkpoint_that_holds_training_up_says_so(make_session, monkeypatch):
     monkeypatch.setattr("rlplay.training.session._HELD_UP", 0.0)
     monkeypatch.setattr("rlplay.training.session._LARGE", 0)
@@ -593,6 +668,76 @@ def test_a_run_is_reproduced_with_all_that_was_changed(make_session, storage, mo
     assert len({line["steps"] for line in one["lines"]}) > 10
 
 
+def test_a_fork_is_reproduced_from_the_weights_that_it_began_with(make_config, storage, tmp_path):
+    stop_at(TrainingSession(small_config(make_config), storage), 200)
+    fork = storage.fork_run("snake", "run", total_steps=2_000)
+    train(TrainingSession.resume_run("snake", fork, storage), progress=False)
+    path = storage.export_run("snake", fork, tmp_path)
+    other = rlplay.StorageManager(tmp_path / "elsewhere")
+    for place, run_id in ((storage, fork), (other, other.import_run(path).run_id)):
+        again = TrainingSession.reproduce_run("snake", run_id, place)
+        again.start(max_speed=True)
+        again.wait(60)
+        assert again.snapshot().message == "saved"
+        one, made = (
+            files_of(where, "snake", str(name))
+            for where, name in ((storage, fork), (place, again.run_id))
+        )
+        assert (one["lines"], one["weights"]) == (made["lines"], made["weights"])
+        assert place.load_record("snake", str(again.run_id))["parent"]["run_id"] == "run"
+
+    snapshot = storage.get_run_path("snake", fork) / "snapshots" / "0.safetensors"
+    snapshot.unlink()
+    with pytest.raises(RunNotFound, match="began with the weights of 'run'"):
+        TrainingSession.reproduce_run("snake", fork, storage)
+
+
+def test_a_reproduction_that_was_interrupted_goes_on(make_session, storage):
+    session = make_session(total_steps=10**9)
+    session.start(max_speed=True)
+    while session.snapshot().total_steps < 3_000:
+        assert not session.has_ended(0.005)
+    session.update_rewards(apple=5.0)
+    while session.snapshot().total_steps < 6_000:
+        assert not session.has_ended(0.005)
+    session.stop()
+    session.wait(60)
+    changed = storage.load_events("snake", session.run_id)[-3]["item"]
+
+    again = TrainingSession.reproduce_run("snake", session.run_id, storage)
+    stop_at(again, changed // 2)
+    stop_at(TrainingSession.resume_run("snake", again.run_id, storage), None)
+    one, other = (files_of(storage, "snake", run) for run in (session.run_id, again.run_id))
+    assert (one["lines"], one["weights"]) == (other["lines"], other["weights"])
+
+    on_its_own = TrainingSession.resume_run("snake", again.run_id, storage)
+    items = storage.checkpoints("snake", again.run_id).entries()[0].items
+    stop_at(on_its_own, items + 50)  # what it repeated is done: it trains on as any run
+    assert storage.checkpoints("snake", again.run_id).entries()[0].items == items + 50
+
+
+def test_an_imported_run_is_reproduced_to_where_it_ended(make_config, storage, tmp_path):
+    stop_at(TrainingSession(small_config(make_config), storage), 200)
+    path = storage.export_run("snake", "run", tmp_path)
+    other = rlplay.StorageManager(tmp_path / "elsewhere")
+    run_id = other.import_run(path).run_id
+    again = TrainingSession.reproduce_run("snake", run_id, other)
+    again.start(max_speed=True)
+    again.wait(60)
+    one, made = (
+        files_of(where, "snake", str(name))
+        for where, name in ((storage, "run"), (other, again.run_id))
+    )
+    assert (one["lines"], one["weights"]) == (made["lines"], made["weights"])
+
+    (other.get_run_path("snake", run_id) / "events.jsonl").unlink()  # an older archive's says less
+    on = TrainingSession.reproduce_run("snake", run_id, other)
+    on.start(max_speed=True)
+    on.wait(60)
+    assert "Nothing says at which step" in on.snapshot().message
+    assert on.snapshot().total_steps >= STEPS
+
+
 def test_a_run_that_a_formula_paused_is_reproduced_to_its_end(make_session, storage):
     session = make_session("ppo", total_steps=4_000, reward_config={"step": "1 / (hunger - 3)"})
     session.start(max_speed=True)
@@ -645,6 +790,7 @@ class Walk(BaseEnvironment):
     """A walk on a line that cannot be saved; `luck` makes it forget its seed."""
 
     luck = False
+    broken = False
     observation_space = SnakeEnv().observation_space
 
     def __init__(self, config=None, rewards=None, *, render_mode=None):
@@ -665,7 +811,8 @@ class Walk(BaseEnvironment):
     def step(self, action):
         self.place += self.random.normal() + 2 * action - 1
         self.steps += 1
-        return self._see(), -abs(self.place), False, self.steps >= 40, {}
+        reward = float("nan") if self.broken else -abs(self.place)
+        return self._see(), reward, False, self.steps >= 40, {}
 
     def render_state(self):
         return {"place": self.place, "steps": self.steps}
@@ -702,6 +849,18 @@ def test_a_world_of_chance_says_that_its_resume_is_not_exact(walk, make_config, 
     assert "'walk' did not give the same episode again" in session.snapshot().message
 
 
+def test_a_number_that_is_not_finite_spoils_no_checkpoint(walk, make_config, storage, monkeypatch):
+    stop_at(TrainingSession(walking(make_config), storage), 100)
+    good = storage.checkpoints("walk", "run").entries()[0]
+    monkeypatch.setattr(Walk, "broken", True)
+    session = TrainingSession.resume_run("walk", "run", storage, checkpoint_every=1e-9)
+    session.start(max_speed=True)
+    with pytest.raises(ContractError, match="Walk gave a reward that is not finite on board 0"):
+        session.wait(60)
+    monkeypatch.undo()
+    stop_at(TrainingSession.resume_run("walk", "run", storage), good.items + 50)
+
+
 def test_an_agent_whose_state_cannot_be_saved_trains_and_says_so(make_session, monkeypatch):
     from rlplay.agents.ppo import PPO
 
@@ -730,6 +889,14 @@ def test_a_fork_begins_with_the_weights_and_a_changed_config(make_config, storag
     assert record["parent"] == {"run_id": "run", "step": STEPS}
     one, other = (storage.load_weights("snake", run) for run in ("run", run_id))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_fork_that_lost_its_weights_does_not_begin_without(make_config, storage):
+    stop_at(TrainingSession(small_config(make_config), storage), 50)
+    fork = storage.fork_run("snake", "run")
+    storage.get_weights_path("snake", fork).unlink()
+    with pytest.raises(RunNotFound, match="Fork that run again"):
+        TrainingSession.resume_run("snake", fork, storage)
 
 
 def test_a_fork_whose_network_does_not_fit_names_the_layer(make_config, storage):

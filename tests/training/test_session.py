@@ -790,8 +790,10 @@ def test_a_save_that_fails_is_shown_and_harmless(make_session, monkeypatch):
     session.pause()
     until(lambda: "no space left" in session.snapshot().message)
     session.resume()
+    session.update_rewards(apple=2.0)
     before = session.snapshot().total_steps
     until(lambda: session.snapshot().total_steps > before)
+    assert "Not saved: no space left" in session.snapshot().message  # it still is not
     monkeypatch.undo()
     session.pause()
     until(lambda: session.snapshot().saved_at is not None)
