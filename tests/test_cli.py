@@ -389,7 +389,15 @@ def test_runs_says_which_are_in_use_and_which_can_go_on(trained, capsys, monkeyp
     run = "snake", trained.run_id
     total_steps = storage.load_config(*run).total_steps
     for step, last in ((total_steps - 1, "can go on"), (total_steps, "")):
-        storage.save_checkpoint(*run, pack({}), step=step, items=1, metrics_bytes=0, events_bytes=0)
+        storage.save_checkpoint(
+            *run,
+            pack({}),
+            step=step,
+            items=1,
+            metrics_bytes=0,
+            events_bytes=0,
+            is_last=not last,
+        )
         assert main(["runs"]) == 0
         _, header, row = capsys.readouterr().out.splitlines()
         assert header.split()[-1] == ("STATE" if last else "MB")

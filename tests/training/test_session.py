@@ -87,6 +87,7 @@ def test_pause_stands_still_and_saves_then_resume_goes_on(make_session):
         ("running", "paused"),
         ("paused", "running"),
         ("running", "stopping"),
+        ("stopping", "finished"),
     ]
 
 
@@ -626,15 +627,15 @@ class FaultySnake(SnakeEnv):
         return super().step(action)
 
 
-class NaNSnake(SnakeEnv):
-    """Pays a number that is none, after a while."""
+class HugeSnake(SnakeEnv):
+    """Pays, after a while, more than can be squared."""
 
     moves = 0
 
     def step(self, action: int) -> Any:
         type(self).moves += 1
         observation, reward, *rest = super().step(action)
-        return observation, float("nan") if type(self).moves > 1_000 else reward, *rest
+        return observation, 1e30 if type(self).moves > 1_000 else reward, *rest
 
 
 class UnseenSnake(SnakeEnv):
@@ -653,8 +654,13 @@ class QuittingSnake(SnakeEnv):
 
 @pytest.fixture
 def faulty_worlds():
-    FaultySnake.moves = NaNSnake.moves = 0
-    worlds = {"faulty": FaultySnake, "nan": NaNSnake, "unseen": UnseenSnake, "quit": QuittingSnake}
+    FaultySnake.moves = HugeSnake.moves = 0
+    worlds = {
+        "faulty": FaultySnake,
+        "huge": HugeSnake,
+        "unseen": UnseenSnake,
+        "quit": QuittingSnake,
+    }
     for name, world in worlds.items():
         register_env(name, world)
     yield
@@ -732,7 +738,7 @@ def test_an_exception_in_an_environment_fails_this_session_alone(make_session, f
 
 
 def test_a_loss_that_is_not_finite_fails_and_keeps_what_was_saved(make_session, faulty_worlds):
-    session = make_session(env_name="nan", total_steps=LONG)
+    session = make_session(env_name="huge", total_steps=LONG)
     session.step()
     until(lambda: session.snapshot().total_steps == 8)
     session.resume()
