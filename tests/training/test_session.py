@@ -737,6 +737,7 @@ def test_an_exception_in_an_environment_fails_this_session_alone(make_session, f
     until(lambda: other.snapshot().total_steps > before)
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_a_loss_that_is_not_finite_fails_and_keeps_what_was_saved(make_session, faulty_worlds):
     session = make_session(env_name="huge", total_steps=LONG)
     session.step()
