@@ -32,6 +32,7 @@ from rlplay.errors import (
     SessionError,
     WeightsMismatch,
 )
+from rlplay.storage import files
 from rlplay.storage.checkpoint import LINES as CHECKPOINT_LINES
 from rlplay.storage.checkpoint import Checkpoints, pack, unpack
 from rlplay.training.loop import TrainingLoop
@@ -530,9 +531,17 @@ def test_the_end_of_the_process_saves_what_was_trained(make_config, storage):
     stop_at(TrainingSession.resume_run("snake", "run", storage), entry.items + 10)
 
 
-@pytest.mark.parametrize("cell", ["pass", "time.sleep(600)"], ids=["idle", "busy"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "pass",
+        "time.sleep(600)",
+        "while True:\n    try: time.sleep(600)\n    except KeyboardInterrupt: pass",
+    ],
+    ids=["idle", "busy", "stubborn"],
+)
 def test_a_kernel_that_is_shut_down_saves_what_was_trained(make_config, storage, cell):
-    """Jupyter asks, ends a kernel whose cell still runs, and kills one that takes seconds."""
+    """Jupyter interrupts the cell and asks, then ends (SIGTERM), and kills one that takes seconds."""
     config = make_config(run_id="run", total_steps=10**9)
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel()
@@ -581,6 +590,27 @@ def test_a_run_killed_after_its_last_checkpoint_has_all_of_its_lines(
     same(whole, files_of(killed, "snake", "run"))
     with pytest.raises(SessionError, match="has done all"):
         TrainingSession.resume_run("snake", "run", killed)
+
+
+def test_what_a_session_writes_last_is_on_the_disk_when_it_says_saved(
+    make_config, storage, monkeypatch
+):
+    told = []
+    for name in ("open_end", "sync_file"):
+        really = getattr(files.disk, name)
+        monkeypatch.setattr(
+            files.disk,
+            name,
+            lambda path, name=name, really=really: (told.append((name, path.name)), really(path))[
+                1
+            ],
+        )
+    session = TrainingSession(small_config(make_config), storage)
+    stop_at(session, 200)
+    assert session.snapshot().message == "saved"
+    lines = [name for name, file in told if file == "metrics.jsonl"]
+    assert "open_end" in lines
+    assert lines[-1] == "sync_file"
 
 
 def test_a_run_killed_before_its_last_checkpoint_is_finished(make_config, storage, tmp_path):
