@@ -541,7 +541,7 @@ def test_the_end_of_the_process_saves_what_was_trained(make_config, storage):
     ids=["idle", "busy", "stubborn"],
 )
 def test_a_kernel_that_is_shut_down_saves_what_was_trained(make_config, storage, cell):
-    """Jupyter interrupts the cell and asks, then ends (SIGTERM), and kills one that takes seconds."""
+    """Jupyter interrupts and asks, then ends it (SIGTERM), and kills one that takes seconds."""
     config = make_config(run_id="run", total_steps=10**9)
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel()
