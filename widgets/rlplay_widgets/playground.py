@@ -101,7 +101,7 @@ class Playground:
             )
         asked: Any = what if self.lesson is None else self.lesson
         with _opening:
-            cell = _running_cell()
+            cell, execution = _running_cell(), _running_execution()
             session = _session_of_run(*run) if run else _session_for(asked, cell)
             if session is not None:
                 config = session.config
@@ -112,10 +112,10 @@ class Playground:
             else:
                 config = what if isinstance(what, RunConfig) else get_default_config()
             for other in tuple(_open):
-                if _replaces(other, session, cell):
+                if _replaces(other, session, cell, execution):
                     other._leave(cell)
-            self._asked, self._cell = asked, cell
-            self._place: Any = None
+            self._asked, self._cell, self._execution = asked, cell, execution
+            self._places: list[tuple[str | None, Any]] = []  # each output, with its cell
             self._painter = get_painter()
             self.desk = Desk(self._painter, config.replace(run_id=None), session)
             self._scene = self.desk.scene
@@ -311,15 +311,24 @@ class Playground:
             _free(self.widget)
 
     def _leave(self, cell: str | None) -> None:
-        """Close for a panel that takes its place; in another cell, a line says where it went."""
+        """Close for a panel that takes its place; in every other cell, a line says where it went.
+
+        Args:
+            cell: The cell that runs, whose own output is replaced as a whole.
+        """
         self.close()
-        if self._place is not None and (cell is None or cell != self._cell):
-            words = "This Playground is shown further on: a newer cell has taken it over."
-            self._place.update({"text/plain": words}, raw=True)
+        words = "This Playground is shown further on: a newer cell has taken it over."
+        for shown_in, place in self._places:
+            if cell is None or cell != shown_in:
+                place.update({"text/plain": words}, raw=True)
 
     def _ipython_display_(self) -> None:
         """Show the panel in a way that can be changed when it is taken over."""
-        self._place = display(self._repr_mimebundle_(), raw=True, display_id=True)
+        cell = _running_cell()
+        place = display(self._repr_mimebundle_(), raw=True, display_id=True)
+        # What the cell showed before is gone with its output.
+        others = [shown for shown in self._places if cell is None or cell != shown[0]]
+        self._places = [*others, (cell, place)]
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """Show the panel; where widgets do not run, a picture with a line that says how to."""
@@ -338,10 +347,18 @@ class Playground:
 
 def _running_cell() -> str | None:
     """Name the notebook cell that runs; None where the kernel was not told."""
+    return _request().get("metadata", {}).get("cellId")
+
+
+def _running_execution() -> str | None:
+    """Name this one run of whatever cell runs; None outside a kernel."""
+    return _request().get("header", {}).get("msg_id")
+
+
+def _request() -> dict[str, Any]:
+    """Give the message that had the kernel run what runs; an empty one outside a kernel."""
     kernel = getattr(get_ipython(), "kernel", None)
-    if kernel is None:
-        return None
-    return kernel.get_parent().get("metadata", {}).get("cellId")
+    return {} if kernel is None else kernel.get_parent()
 
 
 def _newest_live() -> TrainingSession | None:
@@ -389,11 +406,20 @@ def _session_for(what: Any, cell: str | None) -> TrainingSession | None:
     return None
 
 
-def _replaces(other: Playground, session: TrainingSession | None, cell: str | None) -> bool:
-    """Whether a new panel takes the place of an older one."""
+def _replaces(
+    other: Playground, session: TrainingSession | None, cell: str | None, execution: str | None
+) -> bool:
+    """Whether a new panel takes the place of an older one.
+
+    Not every front end names its cells. Without names, two runs cannot be told to be of one cell:
+    then an older panel makes room within the same run, or when the page does not have it any more.
+    """
     if session is not None and other.session is session:
         return True
-    return other._cell == cell if cell is not None else not other._scene.live
+    if cell is not None:
+        return other._cell == cell
+    in_the_way = other._execution == execution or other._scene.sight.gone
+    return in_the_way and not other._scene.live
 
 
 def _free(widget: ipw.Widget) -> None:
