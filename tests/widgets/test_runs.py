@@ -318,6 +318,15 @@ def test_load_config_clone_and_fork(driver: Driver, storage, good) -> None:
     assert not storage.weights_exist(*clone)
 
 
+def test_a_loaded_config_leaves_what_a_lesson_locks(driver: Driver, storage, good) -> None:
+    config = storage.load_config(*good)
+    driver.desk.draft.adopt(config.replace(run_id=None, num_envs=3, seed=config.seed + 1))
+    driver.desk.draft.lock(("num_envs",))
+    driver.select(good)
+    driver.click("load")
+    assert (driver.desk.draft.config.num_envs, driver.desk.draft.config.seed) == (3, config.seed)
+
+
 def test_continue_goes_on_with_the_run_and_its_options(driver: Driver, storage) -> None:
     run_id = storage.create_run(rlplay.get_default_config("dqn").replace(**TINY, name="mine"))
     driver.desk.library.refresh()

@@ -327,6 +327,11 @@ def test_a_budget_of_steps_or_seconds(painter, monkeypatch) -> None:
     painter.tick()
     assert train.budget.value == "90"
     assert panel.desk.seconds == 90
+    # The steps, for which the schedules are made, end it too.
+    most = f"At most {number(2_500_000)} steps"
+    assert train.about.value.startswith(f"<p>{most}. ")
+    assert most in train.budget.tooltip
+    assert "total steps at the latest" in train.unit.tooltip
     assert "seconds=90" in panel.code()
     train.budget.value = "<b>soon</b>"
     painter.tick()
@@ -343,6 +348,7 @@ def test_a_budget_of_steps_or_seconds(painter, monkeypatch) -> None:
     assert panel.desk.seconds == 90
     train.unit.value = "steps"
     painter.tick()
+    assert "At most" not in train.about.value
     assert "rlplay-wrong" not in train.budget._dom_classes
     assert train.budget.value == number(2_500_000)
     train.budget.value = "0"

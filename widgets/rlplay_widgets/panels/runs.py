@@ -180,7 +180,7 @@ class RunsPanel:
 
         def start(session: TrainingSession) -> None:
             desk.start(session)
-            desk.draft.adopt(session.config.replace(run_id=None))
+            desk.draft.adopt(session.config.replace(run_id=None), keep_locked=True)
             self.receipt.clear()  # the line above says how it goes on
             self._library.refresh()
 
@@ -202,7 +202,7 @@ class RunsPanel:
         run, listed = self._one()
 
         def show(config: RunConfig) -> None:
-            self._desk.draft.adopt(config.replace(run_id=None))
+            self._desk.draft.adopt(config.replace(run_id=None), keep_locked=True)
             self.receipt.say(
                 f"The forms hold the options of {title(listed)}. Start trains a new run of them."
             )
