@@ -311,6 +311,15 @@ def test_what_the_painter_sets_is_no_wish(painter) -> None:
     assert panel.desk.pace == 33.0
 
 
+def test_of_a_drag_only_the_last_pace_is_recorded(painter) -> None:
+    panel = Playground()
+    panel.open_tab("Watch")
+    painter.tick()
+    # In the browser; a game that is watched hears each, and writes down none.
+    assert panel.controls.pace.recorded
+    assert not panel.tabs.panels["Watch"].pace.recorded
+
+
 def test_a_budget_of_steps_or_seconds(painter, monkeypatch) -> None:
     panel = Playground()
     train = form(panel)

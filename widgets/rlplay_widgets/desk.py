@@ -121,6 +121,7 @@ class Desk:
         )
         self._tasks: list[str] = []
         self._closing: list[Callable[[], None]] = []
+        self._carriers: list[Callable[[float], None]] = []
         #: Opens a tab by its name, and names the one in front; the Playground fills both in.
         self.open_tab: Callable[[str], None] = lambda name: None
         self.chosen_tab: Callable[[], str] = lambda: ""
@@ -472,6 +473,20 @@ class Desk:
             self._tasks.append(what)
         clerk.submit(all_of_it, export=export)
         self.wake()
+
+    def carry(self, call: Callable[[float], None]) -> None:
+        """Have something called at every frame, whichever tab is in front.
+
+        Args:
+            call: Hands on the next piece of a file, if there is one; takes seconds of the
+                monotonic clock.
+        """
+        self._carriers.append(call)
+
+    def hand_on(self, now: float) -> None:
+        """Hand on the next pieces of files; the painter's alone."""
+        for call in self._carriers:
+            call(now)
 
     def at_close(self, call: Callable[[], None]) -> None:
         """Have something called when the Playground is closed, such as what ends a game."""

@@ -171,6 +171,7 @@ class Playground:
             self.desk.draft.lock(*option_places(self.lesson.locked))
             self.desk.draft.show_only(*option_places(self.lesson.knobs))
         self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
+        self.files = _Files(self.desk)
         self.desk.open_tab = self.tabs.choose
         self.desk.chosen_tab = lambda: self.tabs.chosen
         self.widget = self._arrange()
@@ -185,7 +186,7 @@ class Playground:
         """What is painted, one after the other; of the tabs the one in front."""
         yield from (self.controls, self.controls.sessions, self.controls.code)
         yield from (self.overlay, self.looks, self.board, self.keys, self.caption)
-        yield from (self.numbers, self.curve, self.tabs, self.tabs.front)
+        yield from (self.numbers, self.curve, self.files, self.tabs, self.tabs.front)
 
     def _arrange(self) -> ipw.VBox:
         """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""
@@ -343,6 +344,20 @@ class Playground:
     def __repr__(self) -> str:
         """Name the session."""
         return f"<Playground of {self.session or 'no session yet'}>"
+
+
+class _Files:
+    """Files on their way to or from the browser; they travel whichever tab is in front."""
+
+    title = "A file on its way"
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def paint(self, frame: Frame) -> bool:
+        """Hand on the next pieces."""
+        self._desk.hand_on(frame.now)
+        return False
 
 
 def _running_cell() -> str | None:

@@ -172,6 +172,7 @@ class CurvesView:
         self.table.on_select = self._choose
         safely = desk.scene.safely
         self.receipt = Receipt(safely, desk.wake)
+        desk.carry(self.receipt.hand_on)
         self.widget = ipw.VBox([self.chart, self.receipt.widget, self.table.widget])
         self.widget.add_class("rlplay-curves")
         self.chart.on_msg(safely(self._receive))

@@ -110,6 +110,7 @@ class ReplaysPanel:
         self.bar.on_msg(safely(self._receive))
         self.words = ipw.HTML()
         self.receipt = Receipt(safely, desk.wake)
+        desk.carry(self.receipt.hand_on)
         layout, style = ipw.Layout(), ipw.ButtonStyle()
 
         def button(words: str, hint: str, do: Callable[[], None]) -> ipw.Button:

@@ -102,6 +102,8 @@ class RunsPanel:
             hint="Take in runs that somebody exported: choose their zip files, or drop them here",
         )
         desk.at_close(self.upload.close)
+        desk.carry(self.upload.hand_on)
+        desk.carry(self.receipt.hand_on)
         layout, style = ipw.Layout(), ipw.ButtonStyle()
 
         def button(words: str, hint: str, do: Callable[[], None]) -> ipw.Button:
@@ -395,7 +397,6 @@ class RunsPanel:
             wanted, self._wanted = self._wanted, None
             self.table.select("/".join(wanted))
         self.table.paint(frame.now)
-        self.upload.paint()
         self.receipt.paint(frame.now, self._desk.tasks)
         look = (self._listed, self.table.selected, self._desk.storage.base_dir)
         if look != self._painted or frame.fresh:
