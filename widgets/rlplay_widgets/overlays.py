@@ -267,7 +267,12 @@ def _inside(places: Cells, size: int) -> npt.NDArray[np.bool_]:
 
 
 def draw_window(
-    picture: Picture, env_config: dict[str, Any], state: dict[str, Any], palette: Palette
+    picture: Picture,
+    env_config: dict[str, Any],
+    state: dict[str, Any],
+    palette: Palette,
+    *,
+    fog: bool = True,
 ) -> None:
     """Draw which cells of a snake's board the agent sees: the others lie in a fog.
 
@@ -278,6 +283,7 @@ def draw_window(
         env_config: The options of snake.
         state: What the environment's `render_state` gives.
         palette: The colours of the board.
+        fog: Whether there is a fog; without it, the cells that are seen are outlined alone.
     """
     from rlplay.envs.snake.observation import observation_blocks
 
@@ -291,7 +297,8 @@ def draw_window(
         head = state["snake_position"][0]
         # The window leaves the head's own cell out; a hole there would say nothing.
         seen[head["y"], head["x"]] = True
-    _draw_fog(picture, seen, inks)
+    if fog:
+        _draw_fog(picture, seen, inks)
     _draw_rim(picture, seen, inks)
 
 
