@@ -200,6 +200,24 @@ def test_the_table_says_what_the_files_say(bench) -> None:
     assert it.rows()[other][:2] == ("off", None)
 
 
+def test_while_one_trains_the_rows_of_the_others_stay(bench, alive) -> None:
+    save_run("first", [0, 4, 8])
+    save_run("second", [1, 1])
+    session = StillSession(rlplay.get_default_config().replace(run_id="r1"))
+    session.monitor.publish(state="running", run_id="r1", episode=1)
+    alive.append(session)
+    it = bench()
+    it.settle()
+    before = {row.key: row for row in it.curves.table.rows}
+    assert len(before) == 3
+    session.monitor.publish(episode=2)
+    it.tick()
+    after = {row.key: row for row in it.curves.table.rows}
+    assert after["snake/r1"].cells[3] == 2
+    assert after["snake/first"] is before["snake/first"]
+    assert after["snake/second"] is before["snake/second"]
+
+
 def test_seeds_of_one_config_become_a_band(bench) -> None:
     keys = [save_run(f"seed{seed}", [seed, seed + 2], seed=seed) for seed in (1, 2, 3)]
     slow = [save_run(f"slow{seed}", [0, 0], seed=seed, num_envs=2) for seed in (1, 2)]
