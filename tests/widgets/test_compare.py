@@ -18,7 +18,7 @@ from rlplay_widgets import Playground
 from rlplay_widgets.panels.compare import MOST, ComparePanel
 from rlplay_widgets.panels.race import Entrant
 
-from .conftest import StillSession
+from .conftest import StillSession, widget_count
 
 
 class Bench:
@@ -357,6 +357,18 @@ def test_lanes_come_and_go_and_each_has_a_board(raced) -> None:
         view.enter(Entrant("rule", "apple"))
     with pytest.raises(ConfigError, match="seed = -1"):
         view.begin(-1)
+
+
+def test_boards_of_lanes_that_are_gone_are_closed(raced) -> None:
+    view = raced.race
+    raced.until(lambda: len(view._boards.children) == 2)
+    before = widget_count()
+    view._receive(None, {"kind": "lanes", "count": 4}, [])
+    raced.until(lambda: len(view._boards.children) == 4)
+    assert widget_count() > before
+    view._receive(None, {"kind": "lanes", "count": 2}, [])
+    raced.until(lambda: len(view._boards.children) == 2)
+    assert widget_count() == before
 
 
 def test_who_is_gone_is_named(raced) -> None:

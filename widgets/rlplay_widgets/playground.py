@@ -35,7 +35,7 @@ from rlplay_widgets.panels.controls import ControlsPanel
 from rlplay_widgets.panels.numbers import NumbersPanel
 from rlplay_widgets.player import Game, Shown
 from rlplay_widgets.preview import draw_preview, preview
-from rlplay_widgets.scene import LIVE, Frame, View
+from rlplay_widgets.scene import LIVE, Frame, View, free
 from rlplay_widgets.still import still_picture
 from rlplay_widgets.tabs import Panel, Tabs
 from rlplay_widgets.theme import escape
@@ -309,7 +309,7 @@ class Playground:
             _open.remove(self)
             self._painter.remove(self._scene)
             self.desk.close()
-            _free(self.widget)
+            free(self.widget)
 
     def _leave(self, cell: str | None) -> None:
         """Close for a panel that takes its place; in every other cell, a line says where it went.
@@ -435,14 +435,3 @@ def _replaces(
         return other._cell == cell
     in_the_way = other._execution == execution or other._scene.sight.gone
     return in_the_way and not other._scene.live
-
-
-def _free(widget: ipw.Widget) -> None:
-    """Close a widget and all that belongs to it: children, layouts and styles."""
-    for child in getattr(widget, "children", ()):
-        _free(child)
-    for name in ("layout", "style"):
-        part = getattr(widget, name, None)
-        if isinstance(part, ipw.Widget):
-            part.close()
-    widget.close()

@@ -14,7 +14,7 @@ from rlplay.errors import ConfigError
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.fits import list_fitting
 from rlplay_widgets.panels.endings import EndingsPanel
-from rlplay_widgets.scene import Frame, assign, mark
+from rlplay_widgets.scene import Frame, assign, free, mark
 from rlplay_widgets.table import Column, Row, Table
 from rlplay_widgets.theme import ENDINGS, escape, number
 
@@ -216,8 +216,7 @@ class TrainPanel:
         """Have the columns of what this algorithm measures."""
         old, self.episodes = self.episodes, self._make_table(learner)
         self._table.children = (self.episodes.widget,)
-        old.widget.layout.close()
-        old.widget.close()
+        free(old.widget)
 
     def _make_table(self, learner: tuple[str, ...]) -> Table:
         columns = [
