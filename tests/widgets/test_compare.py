@@ -14,7 +14,7 @@ import rlplay_widgets.panels.compare as compare_module
 import rlplay_widgets.panels.race as race_module
 from rlplay.errors import ConfigError
 from rlplay.storage import get_storage_manager
-from rlplay_widgets import Playground
+from rlplay_widgets import Playground, clerk
 from rlplay_widgets.panels.compare import MOST, ComparePanel
 from rlplay_widgets.panels.race import Entrant
 
@@ -369,6 +369,25 @@ def test_boards_of_lanes_that_are_gone_are_closed(raced) -> None:
     view._receive(None, {"kind": "lanes", "count": 2}, [])
     raced.until(lambda: len(view._boards.children) == 2)
     assert widget_count() == before
+
+
+def test_a_race_that_is_still_being_made_ends_with_its_playground(raced, monkeypatch) -> None:
+    making, go_on = threading.Event(), threading.Event()
+    make = race_module.Race
+
+    def slow(*arguments, **options):
+        making.set()
+        assert go_on.wait(20)
+        return make(*arguments, **options)
+
+    raced.until(lambda: raced.race.race is not None)
+    monkeypatch.setattr(race_module, "Race", slow)
+    raced.race.begin(7)
+    raced.until(making.is_set)
+    raced.playground.close()
+    go_on.set()
+    clerk.submit(lambda: None).result(20)
+    assert raced.playground.desk.player.games == ()
 
 
 def test_who_is_gone_is_named(raced) -> None:

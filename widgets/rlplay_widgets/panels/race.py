@@ -102,7 +102,8 @@ class RaceView:
         self.foot.add_class("rlplay-race-foot")
         self.widget = ipw.VBox([self.head, self._boards, self.foot])
         self.widget.add_class("rlplay-race")
-        desk.at_close(self._end)
+        self._closed = False
+        desk.at_close(self._close)
 
     # Who races -----------------------------------------------------------------------------------
 
@@ -216,6 +217,8 @@ class RaceView:
             race.on_move = self._desk.wake
             self._race = race
             self._desk.player.add(race)
+            if self._closed:  # meanwhile
+                self._end()
         finally:
             self._building = False
             self._desk.wake()
@@ -247,6 +250,10 @@ class RaceView:
             if entrant.kind == "session" and entrant.name in self._sessions():
                 return self._sessions()[entrant.name].config
         return self._desk.draft.config
+
+    def _close(self) -> None:
+        self._closed = True
+        self._end()
 
     def _end(self) -> None:
         race, self._race = self._race, None
