@@ -299,7 +299,7 @@ def draw_window(
         seen[head["y"], head["x"]] = True
     if fog:
         _draw_fog(picture, seen, inks)
-    _draw_rim(picture, seen, inks)
+    _draw_rim(picture, seen, inks, edge=not fog)
 
 
 def _draw_fog(picture: Picture, seen: npt.NDArray[np.bool_], inks: _Inks) -> None:
@@ -312,19 +312,27 @@ def _draw_fog(picture: Picture, seen: npt.NDArray[np.bool_], inks: _Inks) -> Non
         picture.rects(x, rows * cell, width, cell, [inks.fog], inks.fog_alpha)
 
 
-def _draw_rim(picture: Picture, seen: npt.NDArray[np.bool_], inks: _Inks) -> None:
-    """Draw lines between cells that are seen and cells that are not."""
-    cell = PIXELS / len(seen)
+#: How wide a rim is.
+_RIM = 5
+
+
+def _draw_rim(
+    picture: Picture, seen: npt.NDArray[np.bool_], inks: _Inks, *, edge: bool = False
+) -> None:
+    """Draw lines between cells that are seen and cells that are not; or the board's edge, too."""
+    cell, beyond = PIXELS / len(seen), int(edge)
+    padded = np.pad(seen, beyond)
     points = []
     for turned in (False, True):
-        cells = seen.T if turned else seen
+        cells = padded.T if turned else padded
         rows, starts, ends = _runs(cells[1:] != cells[:-1])
-        lines = np.stack([starts, rows + 1, ends, rows + 1], axis=1).reshape(-1, 2) * cell
+        lines = np.stack([starts, rows + 1, ends, rows + 1], axis=1).reshape(-1, 2) - beyond
         points.append(lines[:, ::-1] if turned else lines)
-    ends_of_lines = np.concatenate(points)
+    ends_of_lines = np.concatenate(points) * cell
     if len(ends_of_lines):
         count = len(ends_of_lines) // 2
-        picture.lines(ends_of_lines, [2] * count, [inks.window], 5)
+        inside = np.clip(ends_of_lines, _RIM / 2, PIXELS - _RIM / 2)
+        picture.lines(inside, [2] * count, [inks.window], _RIM)
 
 
 def _runs(marks: npt.NDArray[np.bool_]) -> tuple[Cells, Cells, Cells]:
