@@ -263,7 +263,7 @@ def _preview(desk: Desk, frame: Frame) -> Shown:
     config = desk.draft.config
     if desk.game is not None or frame.snapshot.state in LIVE:
         options = _outlined(desk, frame)
-        if options is None:
+        if options is None or shown.state is None:
             return shown
         words = "training; outlined is what the draft would see"
         return replace(shown, words=words, version=hash((shown.version, json.dumps(options))))
