@@ -14,11 +14,11 @@ import rlplay_widgets.panels.compare as compare_module
 import rlplay_widgets.panels.race as race_module
 from rlplay.errors import ConfigError
 from rlplay.storage import get_storage_manager
-from rlplay_widgets import Playground
+from rlplay_widgets import Playground, clerk
 from rlplay_widgets.panels.compare import MOST, ComparePanel
 from rlplay_widgets.panels.race import Entrant
 
-from .conftest import StillSession
+from .conftest import StillSession, widget_count
 
 
 class Bench:
@@ -200,6 +200,24 @@ def test_the_table_says_what_the_files_say(bench) -> None:
     assert it.rows()[other][:2] == ("off", None)
 
 
+def test_while_one_trains_the_rows_of_the_others_stay(bench, alive) -> None:
+    save_run("first", [0, 4, 8])
+    save_run("second", [1, 1])
+    session = StillSession(rlplay.get_default_config().replace(run_id="r1"))
+    session.monitor.publish(state="running", run_id="r1", episode=1)
+    alive.append(session)
+    it = bench()
+    it.settle()
+    before = {row.key: row for row in it.curves.table.rows}
+    assert len(before) == 3
+    session.monitor.publish(episode=2)
+    it.tick()
+    after = {row.key: row for row in it.curves.table.rows}
+    assert after["snake/r1"].cells[3] == 2
+    assert after["snake/first"] is before["snake/first"]
+    assert after["snake/second"] is before["snake/second"]
+
+
 def test_seeds_of_one_config_become_a_band(bench) -> None:
     keys = [save_run(f"seed{seed}", [seed, seed + 2], seed=seed) for seed in (1, 2, 3)]
     slow = [save_run(f"slow{seed}", [0, 0], seed=seed, num_envs=2) for seed in (1, 2)]
@@ -339,6 +357,37 @@ def test_lanes_come_and_go_and_each_has_a_board(raced) -> None:
         view.enter(Entrant("rule", "apple"))
     with pytest.raises(ConfigError, match="seed = -1"):
         view.begin(-1)
+
+
+def test_boards_of_lanes_that_are_gone_are_closed(raced) -> None:
+    view = raced.race
+    raced.until(lambda: len(view._boards.children) == 2)
+    before = widget_count()
+    view._receive(None, {"kind": "lanes", "count": 4}, [])
+    raced.until(lambda: len(view._boards.children) == 4)
+    assert widget_count() > before
+    view._receive(None, {"kind": "lanes", "count": 2}, [])
+    raced.until(lambda: len(view._boards.children) == 2)
+    assert widget_count() == before
+
+
+def test_a_race_that_is_still_being_made_ends_with_its_playground(raced, monkeypatch) -> None:
+    making, go_on = threading.Event(), threading.Event()
+    make = race_module.Race
+
+    def slow(*arguments, **options):
+        making.set()
+        assert go_on.wait(20)
+        return make(*arguments, **options)
+
+    raced.until(lambda: raced.race.race is not None)
+    monkeypatch.setattr(race_module, "Race", slow)
+    raced.race.begin(7)
+    raced.until(making.is_set)
+    raced.playground.close()
+    go_on.set()
+    clerk.submit(lambda: None).result(20)
+    assert raced.playground.desk.player.games == ()
 
 
 def test_who_is_gone_is_named(raced) -> None:

@@ -339,6 +339,25 @@ def test_thinking_about_the_training_board(player: Player, clock: Clock) -> None
     assert thinker.look()[1] is not thoughts
 
 
+def test_thinking_keeps_up_with_a_training_at_watching_speed(player: Player, clock: Clock) -> None:
+    session = StillSession(config())
+    session.monitor.publish_weights(10, 0, weights_that_choose(2, session.config))
+    env = create_env("snake", **session.config.env_config)
+    observation, _ = env.reset(seed=1)
+    thoughts = []
+    thinker = Thinker(session)
+    thinker.on_move = lambda: thoughts.append(clock.now)
+    player.add(thinker)
+    for full_speed, counted in ((False, range(28, 32)), (True, range(9, 12))):
+        session.monitor.publish(is_max_speed=full_speed)
+        thoughts.clear()
+        for _ in range(100):
+            session.monitor.publish(game_state=env.render_state(), observation=observation)
+            thinker.look()
+            clock.pass_by(0.01)
+        assert len(thoughts) in counted
+
+
 def test_an_agent_that_watches_is_small() -> None:
     agent = make_agent(rlplay.get_default_config("dqn", "snake").replace(device="cpu"))
     assert agent.num_envs == 1

@@ -9,10 +9,13 @@ import pytest
 import rlplay
 from rlplay.agents import create_agent
 from rlplay_widgets import Playground
+from rlplay_widgets.games.agent import make_agent
 from rlplay_widgets.overlays import inputs_of
 from rlplay_widgets.panels import inside
 from rlplay_widgets.panels.inside import HISTORY, InsidePanel
-from rlplay_widgets.player import Game, Shown
+from rlplay_widgets.player import Game, Player, Shown
+
+from .conftest import StillSession
 
 #: A small window, so that a test is quick.
 CONFIG = {"grid_size": 8, "vision": 2}
@@ -331,3 +334,42 @@ def test_a_click_that_means_nothing_changes_nothing(look: Inside) -> None:
     assert list(look.desk.choices) == before
     assert before == ["sees", "thinks", "network", "value"]
     assert inside.HISTORY == 300
+
+
+@pytest.mark.parametrize("fails_after", [0, 1])
+def test_an_agent_that_cannot_explain_itself_says_so_and_the_board_goes_on(
+    painter, sent, monkeypatch, fails_after
+) -> None:
+    session = StillSession(rlplay.get_default_config("dqn").replace(env_config=CONFIG))
+    agent = make_agent(session.config)
+    explain, asked = agent.explain, []
+
+    def fail(*arguments: Any, **options: Any) -> dict[str, Any]:
+        asked.append(1)
+        if len(asked) > fails_after:
+            raise ValueError("no idea")
+        return explain(*arguments, **options)
+
+    monkeypatch.setattr(agent, "explain", fail)
+    monkeypatch.setattr("rlplay_widgets.games.agent.make_agent", lambda *_: agent)
+    session.monitor.publish_weights(0, 0, agent.get_weights())
+    env = rlplay.create_env("snake", **session.config.env_config)
+    observation, _ = env.reset(seed=1)
+    session.monitor.publish(state="running", env_name="snake")
+    panel = Playground(session)
+    panel.desk.player = Player(threaded=False)
+    panel.open_tab("Inside")
+    for moment in range(4):
+        state = env.render_state()
+        session.monitor.publish(game_state=state, observation=observation)
+        for _ in range(2):
+            painter.tick(100.0 + moment)
+            panel.desk.player.tick(100.0 + moment)
+        painter.tick(100.5 + moment)
+        shown = panel.desk.shown(panel._scene.frame(100.5 + moment))
+        assert shown.state is state
+        observation = env.step(1)[0]
+    assert len(asked) == fails_after + 1
+    assert "no idea" in panel.caption.widget.line["problem"]
+    assert "Traceback" in panel.caption.widget.line["details"]
+    assert any("no idea" in said for said in panel.tabs.panels["Inside"].widget.missing)

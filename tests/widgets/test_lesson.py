@@ -54,7 +54,7 @@ def test_a_lesson_shows_its_tabs_and_words_and_keeps_its_options(painter) -> Non
     assert (panel.config.algo, panel.config.env_config["grid_size"]) == ("dqn", 6)
     train = panel.tabs.panels["Train"]
     assert train.algorithm.disabled
-    assert not train.preset.disabled
+    assert shown(train.preset)
     with pytest.raises(ConfigError, match="lesson keeps"):
         panel.desk.set("env_config", "grid_size", 10)
     train.algorithm.value = "ppo"
@@ -100,6 +100,25 @@ def test_a_lesson_shows_its_knobs_alone(painter) -> None:
     assert panel.config.hyperparams["discount"] == 0.8
     assert panel.config.env_config["grid_size"] == 6
     assert panel.config.hyperparams["learning_rate"] != 0.01
+
+
+@pytest.mark.parametrize(
+    ("lesson", "offered"),
+    [
+        ({}, True),
+        ({"locked": ["hyperparams.learning_rate"]}, True),
+        ({"knobs": ["hyperparams.learning_rate"]}, False),
+        ({"locked": ["hyperparams"]}, False),
+    ],
+)
+def test_presets_are_offered_where_all_that_they_change_is_shown(painter, lesson, offered) -> None:
+    panel = Playground(lesson={"tabs": ["Train", "Learning"], **lesson})
+    painter.tick()
+    assert shown(panel.tabs.panels["Train"].preset) == offered
+    assert (panel.tabs.panels["Train"].about.value == "<p></p>") != offered
+    panel.tabs.choose("Learning")
+    painter.tick()
+    assert shown(panel.tabs.panels["Learning"].presets.widget) == offered
 
 
 def test_knobs_follow_another_algorithm(painter) -> None:

@@ -288,6 +288,7 @@ def test_arrows_walk_step_by_step():
     game.open()
     game.move()
     assert game.steers
+    assert game.digits == 0
     assert not game.paced
     game.press("up")
     assert game.due(0.0) <= 0
@@ -301,6 +302,7 @@ def test_digits_pull_arms():
     game = PersonGame(rlplay.get_default_config("q-learning", "bandit"))
     game.open()
     game.move()
+    assert game.digits == 10
     for key, arm in (("3", 2), ("0", 9)):
         game.press(key)
         game.move()

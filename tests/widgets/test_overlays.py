@@ -140,6 +140,15 @@ def test_the_fog_covers_exactly_what_is_not_seen() -> None:
     assert (covered == ~seen).all()
 
 
+@pytest.mark.parametrize("vision", [2, 8, -1])  # the larger ones end at the board's edge
+def test_an_outline_has_no_fog(vision) -> None:
+    state = {"grid_size": 8, "snake_position": [{"x": 1, "y": 6}], "direction": [1, 0]}
+    picture = Picture()
+    draw_window(picture, {"grid_size": 8, "vision": vision}, state, LIGHT, fog=False)
+    assert list(rectangles(picture)) == []
+    assert picture.nbytes > Picture().nbytes
+
+
 def test_who_sees_only_numbers_sees_no_cell() -> None:
     state = {"grid_size": 8, "snake_position": [{"x": 1, "y": 6}], "direction": [1, 0]}
     picture = Picture()

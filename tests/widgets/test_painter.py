@@ -3,7 +3,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
+import pytest
+
+import rlplay
+from rlplay.training.session import TrainingSession
 from rlplay_widgets.painter import Painter
 
 
@@ -90,37 +95,56 @@ def test_thirty_frames_a_second_at_most() -> None:
     assert hasty.count <= 17
 
 
-def test_threads_take_turns_more_often_only_while_something_is_painted_often() -> None:
+@pytest.fixture
+def own_interval() -> Iterator[float]:
     before = sys.getswitchinterval()
+    yield before
+    sys.setswitchinterval(before)
+
+
+def started() -> TrainingSession:
+    session = TrainingSession(rlplay.get_default_config("dqn").replace(num_envs=1))
+    session.start()
+    return session
+
+
+def test_threads_take_turns_more_often_only_while_a_session_runs(own_interval) -> None:
     painter = Painter()
-    scene = Counter(wait=1 / 30)
-    try:
-        painter.add(scene)
-        assert eventually(lambda: sys.getswitchinterval() < before)
-        scene.wait = 5.0
+    scene = Counter(wait=0.05)  # in view, with nothing running
+    painter.add(scene)
+    assert eventually(lambda: scene.count > 2)
+    assert sys.getswitchinterval() == own_interval
+    session = started()
+    assert eventually(lambda: sys.getswitchinterval() < own_interval)
+    scene.wait = 5.0  # out of view
+    for painted in range(scene.count + 1, scene.count + 4):
         painter.wake()
-        assert eventually(lambda: sys.getswitchinterval() == before)
-        scene.wait = 1 / 30
-        painter.wake()
-        assert eventually(lambda: sys.getswitchinterval() < before)
-        painter.remove(scene)
-        assert eventually(lambda: painter._thread is None)
-        assert sys.getswitchinterval() == before
-    finally:
-        sys.setswitchinterval(before)
+        assert eventually(lambda painted=painted: scene.count >= painted)
+    assert sys.getswitchinterval() < own_interval
+    session.stop()
+    session.wait(20)
+    scene.wait = 0.05
+    painter.wake()
+    assert eventually(lambda: sys.getswitchinterval() == own_interval)
+    session = started()
+    assert eventually(lambda: sys.getswitchinterval() < own_interval)
+    painter.remove(scene)
+    assert eventually(lambda: painter._thread is None)
+    assert sys.getswitchinterval() == own_interval
+    session.stop()
+    session.wait(20)
 
 
-def test_turns_that_somebody_made_shorter_stay(monkeypatch) -> None:
-    before = sys.getswitchinterval()
+def test_turns_that_somebody_made_shorter_stay(own_interval) -> None:
     sys.setswitchinterval(1e-4)
     painter = Painter()
     scene = Counter(wait=1 / 30)
-    try:
-        painter.add(scene)
-        assert eventually(lambda: scene.count > 2)
-        assert sys.getswitchinterval() <= 1.001e-4
-        painter.remove(scene)
-        assert eventually(lambda: painter._thread is None)
-        assert sys.getswitchinterval() <= 1.001e-4
-    finally:
-        sys.setswitchinterval(before)
+    session = started()
+    painter.add(scene)
+    assert eventually(lambda: scene.count > 2)
+    assert sys.getswitchinterval() <= 1.001e-4
+    painter.remove(scene)
+    assert eventually(lambda: painter._thread is None)
+    assert sys.getswitchinterval() <= 1.001e-4
+    session.stop()
+    session.wait(20)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import gc
 import io
+import itertools
 import os
 import threading
 import time
@@ -101,6 +102,69 @@ def test_two_cells_keep_their_panels(painter, monkeypatch) -> None:
     assert playground_module._open == [one, three]
     four = Playground(rlplay.get_default_config("ppo").replace(seed=3))
     assert playground_module._open == [three, four]
+
+
+def test_what_trains_can_be_reached_from_a_panel_that_does_not_show_it(
+    painter, small, monkeypatch
+) -> None:
+    monkeypatch.setattr(playground_module, "_running_cell", lambda: "a")
+    first = Playground(small)
+    painter.tick()
+    assert not first.controls.sessions.widget.offered
+    running = first.start()
+    painter.tick()
+    assert not first.controls.sessions.widget.offered
+    # The cell is edited and run again.
+    panel = Playground(small.replace(env_config={"grid_size": 6}))
+    painter.tick()
+    assert (panel.session, running.state) == (None, "running")
+    switch = panel.controls.sessions
+    assert switch.widget.offered
+    switch._receive(switch.widget, {"kind": "select", "key": running.run_id}, [])
+    painter.tick()
+    assert panel.session is running
+    assert not switch.widget.offered
+    assert not panel.controls.pause.disabled
+
+
+def run_cell(monkeypatch, execution: str, cell: str | None = None) -> None:
+    """Have a kernel run a cell, as the front end names it."""
+    request = {
+        "header": {"msg_id": execution},
+        "metadata": {} if cell is None else {"cellId": cell},
+    }
+    monkeypatch.setattr(playground_module, "_request", lambda: request)
+
+
+def leave_page(panel: Playground) -> None:
+    """Show a panel on a page and take it away again."""
+    sight = panel._scene.sight
+    sight._receive(sight, {"kind": "report", "view": "v", "visible": True, "dark": False}, [])
+    sight._receive(sight, {"kind": "gone", "view": "v"}, [])
+
+
+def test_where_cells_have_no_names_panels_of_other_runs_stay(painter, small, monkeypatch) -> None:
+    other = small.replace(seed=3)
+    run_cell(monkeypatch, "1")
+    one = Playground(small)
+    run_cell(monkeypatch, "2")
+    two = Playground(other)
+    assert playground_module._open == [one, two]
+    # A second one in one run of a cell, and what an earlier one shows.
+    three = Playground(small.replace(seed=4))
+    assert playground_module._open == [one, three]
+    session = one.start()
+    run_cell(monkeypatch, "3")
+    four = Playground(session)
+    assert playground_module._open == [three, four]
+
+
+def test_where_cells_have_no_names_what_left_the_page_is_freed(painter, small, monkeypatch) -> None:
+    for execution in range(4):
+        run_cell(monkeypatch, str(execution))
+        panel = Playground(small.replace(seed=execution))
+        assert playground_module._open == [panel]
+        leave_page(panel)
 
 
 def test_a_session_can_be_shown_before_it_starts(painter) -> None:
@@ -254,24 +318,48 @@ def test_attach_shows_what_runs_and_makes_no_second_panel(painter, monkeypatch) 
     assert playground_module._open == [panel]
 
 
-def test_a_panel_that_is_taken_over_says_so(painter, monkeypatch) -> None:
-    cells = iter(["a", "b", "b"])
-    monkeypatch.setattr(playground_module, "_running_cell", lambda: next(cells))
-    said: list[dict[str, str]] = []
+@pytest.fixture
+def said(monkeypatch) -> dict[int, str]:
+    """What stands in outputs after their panel left, by the number of the display."""
+    words: dict[int, str] = {}
+    numbers = itertools.count()
 
     class Place:
+        def __init__(self) -> None:
+            self.number = next(numbers)
+
         def update(self, bundle: dict[str, str], raw: bool) -> None:
-            said.append(bundle)
+            words[self.number] = bundle["text/plain"]
 
     monkeypatch.setattr(playground_module, "display", lambda *_, **__: Place())
+    return words
+
+
+def test_a_panel_that_is_taken_over_says_so(painter, monkeypatch, said) -> None:
     running = StillSession()
     running.monitor.publish(state="running", run_id="r1")
-    for _ in range(3):
+    for execution, cell in enumerate("abb"):
+        run_cell(monkeypatch, str(execution), cell)
         Playground(running)._ipython_display_()
     assert len(playground_module._open) == 1
     # Cell a's panel says where it went; cell b's output is replaced as a whole.
-    assert len(said) == 1
-    assert "newer cell" in said[0]["text/plain"]
+    assert list(said) == [0]
+    assert "newer cell" in said[0]
+
+
+def test_every_output_of_a_panel_says_where_it_went(painter, monkeypatch, said) -> None:
+    running = StillSession()
+    running.monitor.publish(state="running", run_id="r1")
+    monkeypatch.setattr(playground_module, "sessions", lambda: [running])
+    run_cell(monkeypatch, "1", "a")
+    Playground()._ipython_display_()
+    for execution, cell in (("2", "b"), ("3", "b"), ("4", "c")):
+        run_cell(monkeypatch, execution, cell)
+        Playground.attach()._ipython_display_()
+    run_cell(monkeypatch, "5", "a")
+    Playground()._ipython_display_()
+    # Cell a's output is replaced as a whole, and so was the first one of cell b.
+    assert list(said) == [2, 3]
 
 
 def test_the_calls_do_what_the_buttons_do(painter, small) -> None:

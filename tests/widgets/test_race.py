@@ -51,6 +51,16 @@ def run(race: Race, moves: int) -> list[tuple]:
     return shown
 
 
+def test_a_race_that_was_asked_to_its_start_twice_stands_there() -> None:
+    race = Race([rule("apple"), rule("random")])
+    race.playing = False
+    race.step()
+    race.step()
+    run(race, 3)
+    assert race.ready
+    assert [board.step for board in race.boards] == [0, 0]
+
+
 def test_the_same_seed_gives_the_same_race(runs) -> None:
     def play(seed: int):
         lanes = [partial(AgentGame.of_run, "snake", run_id) for run_id in runs]

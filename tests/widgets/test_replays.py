@@ -231,6 +231,35 @@ def test_the_replays_of_the_chosen_run_are_listed(driver: Driver, library, run) 
     assert driver.panel.runs.value == run
 
 
+def test_replays_are_listed_again_only_when_a_file_changed(
+    driver: Driver, library, run, replay: Replay, monkeypatch
+) -> None:
+    def look() -> int:
+        driver.panel._next = float("-inf")
+        driver.painter.tick()
+        driver.until(lambda: not driver.panel._listing)
+        return len(listings)
+
+    listings: list[tuple[str, ...]] = []
+    list_replays = StorageManager.list_replays
+    monkeypatch.setattr(
+        StorageManager,
+        "list_replays",
+        lambda self, *place: listings.append(place) or list_replays(self, *place),
+    )
+    assert [look(), look()] == [0, 0]
+    copy = replay.model_copy(update={"replay_id": "another"})
+    path = library.save_replay(copy)
+    try:
+        assert [look(), look()] == [1, 1]
+        row = next(row for row in driver.panel.table.rows if row.key == "another")
+        assert row.cells[-1] == pytest.approx(path.stat().st_mtime)
+    finally:
+        path.unlink()
+    assert look() == 2
+    assert all(row.key != "another" for row in driver.panel.table.rows)
+
+
 def test_a_replay_is_opened_dragged_and_verified(driver: Driver, replay: Replay) -> None:
     game = open_best(driver, replay)
     driver.until(lambda: driver.panel.bar.apples)

@@ -204,6 +204,43 @@ def test_export_download_and_import(driver: Driver, storage, good, monkeypatch) 
     assert run[1] != good[1]
 
 
+def test_files_travel_whichever_tab_is_in_front(driver: Driver, good, monkeypatch) -> None:
+    driver.select(good)
+    driver.click("export")
+    driver.until(lambda: driver.runs.receipt.widget.path)
+    path = driver.runs.receipt.widget.path
+    news: list[dict[str, Any]] = []
+    for widget in (driver.runs.upload.widget, driver.runs.receipt.widget):
+        monkeypatch.setattr(widget, "send", lambda content, *_: news.append(content))
+    driver.open("Learning")
+    driver.runs.upload._receive(None, {"kind": "piece", "at": 0, "name": "x.zip"}, [b"a piece"])
+    driver.until(lambda: {"kind": "arrived", "at": 7} in news)
+    driver.runs.receipt._receive(None, {"kind": "piece", "path": path, "at": 0}, [])
+    driver.until(lambda: {"kind": "piece", "path": path, "at": 0} in news)
+
+
+def test_a_file_that_cannot_travel_frees_its_button(
+    driver: Driver, good, monkeypatch, tmp_path
+) -> None:
+    driver.select(good)
+    driver.click("export")
+    driver.until(lambda: driver.runs.receipt.widget.path)
+    path = Path(driver.runs.receipt.widget.path)
+    news: list[dict[str, Any]] = []
+    for widget in (driver.runs.upload.widget, driver.runs.receipt.widget):
+        monkeypatch.setattr(widget, "send", lambda content, *_: news.append(content))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    piece = {"kind": "piece", "at": 0, "name": "x.zip"}
+    driver.runs.upload.widget._handle_custom_msg(piece, [b"a piece"])
+    driver.painter.tick()
+    assert news == [{"kind": "failed"}]
+    assert "x.zip did not arrive" in driver.problems[0]
+    path.unlink()
+    driver.runs.receipt._receive(None, {"kind": "piece", "path": str(path), "at": 0}, [])
+    driver.until(lambda: {"kind": "failed", "path": str(path)} in news)
+    assert str(path) in driver.problems[0]
+
+
 def test_a_file_that_is_no_run_is_refused_with_its_own_name(driver: Driver, tmp_path) -> None:
     driver.runs.upload._receive(
         None, {"kind": "piece", "at": 0, "name": "holiday.zip", "last": True}, [b"a photo"]
@@ -316,6 +353,15 @@ def test_load_config_clone_and_fork(driver: Driver, storage, good) -> None:
     clone = driver.runs.selected[0]
     assert storage.load_config(*clone).hyperparams == config.hyperparams
     assert not storage.weights_exist(*clone)
+
+
+def test_a_loaded_config_leaves_what_a_lesson_locks(driver: Driver, storage, good) -> None:
+    config = storage.load_config(*good)
+    driver.desk.draft.adopt(config.replace(run_id=None, num_envs=3, seed=config.seed + 1))
+    driver.desk.draft.lock(("num_envs",))
+    driver.select(good)
+    driver.click("load")
+    assert (driver.desk.draft.config.num_envs, driver.desk.draft.config.seed) == (3, config.seed)
 
 
 def test_continue_goes_on_with_the_run_and_its_options(driver: Driver, storage) -> None:

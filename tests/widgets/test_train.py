@@ -311,6 +311,15 @@ def test_what_the_painter_sets_is_no_wish(painter) -> None:
     assert panel.desk.pace == 33.0
 
 
+def test_of_a_drag_only_the_last_pace_is_recorded(painter) -> None:
+    panel = Playground()
+    panel.open_tab("Watch")
+    painter.tick()
+    # In the browser; a game that is watched hears each, and writes down none.
+    assert panel.controls.pace.recorded
+    assert not panel.tabs.panels["Watch"].pace.recorded
+
+
 def test_a_budget_of_steps_or_seconds(painter, monkeypatch) -> None:
     panel = Playground()
     train = form(panel)
@@ -327,6 +336,11 @@ def test_a_budget_of_steps_or_seconds(painter, monkeypatch) -> None:
     painter.tick()
     assert train.budget.value == "90"
     assert panel.desk.seconds == 90
+    # The steps, for which the schedules are made, end it too.
+    most = f"At most {number(2_500_000)} steps"
+    assert train.about.value.startswith(f"<p>{most}. ")
+    assert most in train.budget.tooltip
+    assert "total steps at the latest" in train.unit.tooltip
     assert "seconds=90" in panel.code()
     train.budget.value = "<b>soon</b>"
     painter.tick()
@@ -343,6 +357,7 @@ def test_a_budget_of_steps_or_seconds(painter, monkeypatch) -> None:
     assert panel.desk.seconds == 90
     train.unit.value = "steps"
     painter.tick()
+    assert "At most" not in train.about.value
     assert "rlplay-wrong" not in train.budget._dom_classes
     assert train.budget.value == number(2_500_000)
     train.budget.value = "0"

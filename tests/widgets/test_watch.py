@@ -103,6 +103,7 @@ def test_a_person_plays_with_keys_and_buttons(driver: Driver) -> None:
     assert driver.says("you play")
     assert keys.widget.active
     assert "first arrow" in keys.widget.label
+    assert keys.widget.digits == 0  # they are the notebook's, where no digit does anything
     assert driver.pad == {"arrows": True, "actions": [], "go": ""}
     assert panel.pause.disabled
     assert panel.keep.disabled

@@ -16,7 +16,7 @@ from rlplay_widgets import Playground, clerk
 from rlplay_widgets.panels.world import WorldPanel
 from rlplay_widgets.preview import get_example, play_example
 
-from .conftest import StillSession
+from .conftest import StillSession, snake
 from .test_train import paint_until
 
 
@@ -165,15 +165,33 @@ def test_the_window_is_drawn_while_the_tab_is_in_front(
     assert windows == []
 
 
-def test_no_window_lies_over_a_board_that_is_trained(painter, monkeypatch) -> None:
-    windows: list[Any] = []
-    monkeypatch.setattr("rlplay_widgets.preview.draw_window", lambda *a: windows.append(a))
+def test_over_a_board_that_is_trained_the_window_of_the_draft_is_outlined(
+    painter, sent, monkeypatch
+) -> None:
+    windows: list[tuple[int, int, bool]] = []
+
+    def draw(picture, env_config, state, palette, *, fog=True) -> None:
+        windows.append((env_config["vision"], env_config["grid_size"], fog))
+
+    monkeypatch.setattr("rlplay_widgets.preview.draw_window", draw)
     session = StillSession()
-    session.monitor.publish(state="running", run_id="r1")
+    session.monitor.publish(state="paused", run_id="r1", env_name="snake", game_state=snake(10, 5))
     playground = Playground(session)
     playground.tabs.choose("World")
     settle(painter)
     assert windows == []
+    playground.desk.set("env_config", "vision", 3)
+    playground.desk.set("env_config", "grid_size", 6)
+    paint_until(painter, lambda: bool(windows))
+    assert windows == [(3, 10, False)]
+    paint_until(painter, lambda: "outlined" in playground.caption.widget.line["words"])
+    assert len(windows) == 1
+    playground.desk.set("env_config", "vision", 1)
+    paint_until(painter, lambda: len(windows) > 1)
+    assert windows[1:] == [(1, 10, False)]
+    playground.tabs.choose("Train")
+    paint_until(painter, lambda: playground.caption.widget.line["words"] == "training")
+    assert len(windows) == 2
 
 
 def test_formulas_show_their_value_on_the_example(painter, world) -> None:

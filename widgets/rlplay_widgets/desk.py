@@ -111,8 +111,8 @@ class Desk:
         self._game: Game | None = None
         self._thinker: Thinker | None = None
         self._tables = TableReader(self.scene.wake)
-        # What the board showed of a training: the session, its board, thoughts and table.
-        self._sight: tuple[Any, ...] = (None, None, None, None)
+        # What the board showed of a training: the session, its board, thoughts, table and problem.
+        self._sight: tuple[Any, ...] = (None, None, None, None, None)
         self._version = 0
         self._last = Shown()  # the picture that was shown last
         self._pace: float | None = None
@@ -121,6 +121,7 @@ class Desk:
         )
         self._tasks: list[str] = []
         self._closing: list[Callable[[], None]] = []
+        self._carriers: list[Callable[[float], None]] = []
         #: Opens a tab by its name, and names the one in front; the Playground fills both in.
         self.open_tab: Callable[[str], None] = lambda name: None
         self.chosen_tab: Callable[[], str] = lambda: ""
@@ -382,12 +383,15 @@ class Desk:
                 return replace(self._last, words=shown.words or "one moment", step=0, score=0.0)
             self._last = replace(shown, ending=None, observation=None, thoughts=None, table=None)
             return shown
-        snapshot, thoughts, table = frame.snapshot, None, None
-        if thinker is not None and (thought := thinker.look()) is not None:
-            snapshot, thoughts = thought
+        snapshot, thoughts, table, failed = frame.snapshot, None, None, Shown()
+        if thinker is not None:
+            failed, thought = thinker.shown(), thinker.look()
+            # Whoever cannot think does not hold up the board.
+            if thought is not None and not failed.problem:
+                snapshot, thoughts = thought
         if session is not None and self.looks.wants_table(snapshot.env_name):
             table = self._tables.look(session, frame.snapshot)
-        sight = (session, snapshot.board_version, thoughts, table)
+        sight = (session, snapshot.board_version, thoughts, table, failed.problem)
         if any(new is not old for new, old in zip(sight, self._sight, strict=True)):
             self._sight = sight
             self._version += 1
@@ -403,6 +407,8 @@ class Desk:
             thoughts=thoughts,
             table=table,
             version=self._version,
+            problem=failed.problem and f"Nobody can look inside this agent: {failed.problem}",
+            details=failed.details,
         )
         self._last = replace(shown, ending=None, observation=None, thoughts=None, table=None)
         return shown
@@ -467,6 +473,20 @@ class Desk:
             self._tasks.append(what)
         clerk.submit(all_of_it, export=export)
         self.wake()
+
+    def carry(self, call: Callable[[float], None]) -> None:
+        """Have something called at every frame, whichever tab is in front.
+
+        Args:
+            call: Hands on the next piece of a file, if there is one; takes seconds of the
+                monotonic clock.
+        """
+        self._carriers.append(call)
+
+    def hand_on(self, now: float) -> None:
+        """Hand on the next pieces of files; the painter's alone."""
+        for call in self._carriers:
+            call(now)
 
     def at_close(self, call: Callable[[], None]) -> None:
         """Have something called when the Playground is closed, such as what ends a game."""

@@ -221,6 +221,11 @@ class Draft:
             return True
 
     @property
+    def offers_presets(self) -> bool:
+        """Whether a preset may be chosen; it changes more than a lesson with knobs shows."""
+        return self.is_shown() and not self.is_locked("hyperparams")
+
+    @property
     def preset(self) -> str | None:
         """The preset whose options the config has, for however many steps; None without one."""
         config = self._config

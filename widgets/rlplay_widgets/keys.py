@@ -25,6 +25,8 @@ class KeysWidget(anywidget.AnyWidget):
 
     active = t.Bool().tag(sync=True)
     points = t.Bool().tag(sync=True)
+    #: So many digits are keys too: 1 is the first, 0 the tenth.
+    digits = t.Int().tag(sync=True)
     label = t.Unicode("The board").tag(sync=True)
 
 
@@ -54,7 +56,13 @@ class Keys:
         game = self._desk.game
         keys = game.keys if game is not None else ""
         points = _takes_points(self._desk, game)
-        assign(self.widget, active=bool(keys), label=f"The board. {keys}".strip(), points=points)
+        assign(
+            self.widget,
+            active=bool(keys),
+            label=f"The board. {keys}".strip(),
+            points=points,
+            digits=0 if game is None else game.digits,
+        )
         if game is not self._game:
             self._game = game
             if isinstance(game, PersonGame):

@@ -267,7 +267,12 @@ def _inside(places: Cells, size: int) -> npt.NDArray[np.bool_]:
 
 
 def draw_window(
-    picture: Picture, env_config: dict[str, Any], state: dict[str, Any], palette: Palette
+    picture: Picture,
+    env_config: dict[str, Any],
+    state: dict[str, Any],
+    palette: Palette,
+    *,
+    fog: bool = True,
 ) -> None:
     """Draw which cells of a snake's board the agent sees: the others lie in a fog.
 
@@ -278,6 +283,7 @@ def draw_window(
         env_config: The options of snake.
         state: What the environment's `render_state` gives.
         palette: The colours of the board.
+        fog: Whether there is a fog; without it, the cells that are seen are outlined alone.
     """
     from rlplay.envs.snake.observation import observation_blocks
 
@@ -291,8 +297,9 @@ def draw_window(
         head = state["snake_position"][0]
         # The window leaves the head's own cell out; a hole there would say nothing.
         seen[head["y"], head["x"]] = True
-    _draw_fog(picture, seen, inks)
-    _draw_rim(picture, seen, inks)
+    if fog:
+        _draw_fog(picture, seen, inks)
+    _draw_rim(picture, seen, inks, edge=not fog)
 
 
 def _draw_fog(picture: Picture, seen: npt.NDArray[np.bool_], inks: _Inks) -> None:
@@ -305,19 +312,27 @@ def _draw_fog(picture: Picture, seen: npt.NDArray[np.bool_], inks: _Inks) -> Non
         picture.rects(x, rows * cell, width, cell, [inks.fog], inks.fog_alpha)
 
 
-def _draw_rim(picture: Picture, seen: npt.NDArray[np.bool_], inks: _Inks) -> None:
-    """Draw lines between cells that are seen and cells that are not."""
-    cell = PIXELS / len(seen)
+#: How wide a rim is.
+_RIM = 5
+
+
+def _draw_rim(
+    picture: Picture, seen: npt.NDArray[np.bool_], inks: _Inks, *, edge: bool = False
+) -> None:
+    """Draw lines between cells that are seen and cells that are not; or the board's edge, too."""
+    cell, beyond = PIXELS / len(seen), int(edge)
+    padded = np.pad(seen, beyond)
     points = []
     for turned in (False, True):
-        cells = seen.T if turned else seen
+        cells = padded.T if turned else padded
         rows, starts, ends = _runs(cells[1:] != cells[:-1])
-        lines = np.stack([starts, rows + 1, ends, rows + 1], axis=1).reshape(-1, 2) * cell
+        lines = np.stack([starts, rows + 1, ends, rows + 1], axis=1).reshape(-1, 2) - beyond
         points.append(lines[:, ::-1] if turned else lines)
-    ends_of_lines = np.concatenate(points)
+    ends_of_lines = np.concatenate(points) * cell
     if len(ends_of_lines):
         count = len(ends_of_lines) // 2
-        picture.lines(ends_of_lines, [2] * count, [inks.window], 5)
+        inside = np.clip(ends_of_lines, _RIM / 2, PIXELS - _RIM / 2)
+        picture.lines(inside, [2] * count, [inks.window], _RIM)
 
 
 def _runs(marks: npt.NDArray[np.bool_]) -> tuple[Cells, Cells, Cells]:

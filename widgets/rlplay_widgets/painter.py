@@ -12,6 +12,8 @@ import threading
 import time
 from typing import Protocol
 
+from rlplay.training.session import sessions
+
 __all__ = ["FRAME", "FULL_SPEED_FRAME", "Painter", "Scene", "get_painter"]
 
 #: Seconds between two frames, at the fastest.
@@ -20,8 +22,7 @@ FRAME = 1 / 30
 #: eye makes no more of thirty of them than of five. Each takes its core from the training.
 FULL_SPEED_FRAME = 1 / 5
 #: Seconds after which Python takes the interpreter from a thread that does not give it up, while
-#: something is painted often. At Python's own 5 ms, a trainer in plain Python holds a click up for
-#: some 30 ms.
+#: sessions run. At Python's own 5 ms, a trainer in plain Python holds a click up for some 30 ms.
 SWITCH_INTERVAL = 0.0005
 
 
@@ -124,7 +125,7 @@ class Painter:
                     self._take_turns(often=False)
                     self._thread = None
                     return
-            self._take_turns(often=wait <= FULL_SPEED_FRAME)
+            self._take_turns(often=not all(session.has_ended() for session in sessions()))
             self._wake.wait(max(0.0, began + wait - time.monotonic()))
             # However often it is woken, the painter leaves the trainers their share of Python.
             time.sleep(max(0.0, began + FRAME / 4 - time.monotonic()))

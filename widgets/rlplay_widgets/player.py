@@ -74,6 +74,8 @@ class Game(abc.ABC):
 
     #: What the keys do while it is shown, for people; a game that takes none says nothing.
     keys = "Space pauses and goes on, the right arrow does one move."
+    #: So many digits mean something to it: 1 is the first, 0 the tenth.
+    digits = 0
 
     def __init__(self, pace: float = 10.0) -> None:
         self.pace = pace

@@ -35,7 +35,7 @@ from rlplay_widgets.panels.controls import ControlsPanel
 from rlplay_widgets.panels.numbers import NumbersPanel
 from rlplay_widgets.player import Game, Shown
 from rlplay_widgets.preview import draw_preview, preview
-from rlplay_widgets.scene import LIVE, Frame, View
+from rlplay_widgets.scene import LIVE, Frame, View, free
 from rlplay_widgets.still import still_picture
 from rlplay_widgets.tabs import Panel, Tabs
 from rlplay_widgets.theme import escape
@@ -101,7 +101,7 @@ class Playground:
             )
         asked: Any = what if self.lesson is None else self.lesson
         with _opening:
-            cell = _running_cell()
+            cell, execution = _running_cell(), _running_execution()
             session = _session_of_run(*run) if run else _session_for(asked, cell)
             if session is not None:
                 config = session.config
@@ -112,10 +112,10 @@ class Playground:
             else:
                 config = what if isinstance(what, RunConfig) else get_default_config()
             for other in tuple(_open):
-                if _replaces(other, session, cell):
+                if _replaces(other, session, cell, execution):
                     other._leave(cell)
-            self._asked, self._cell = asked, cell
-            self._place: Any = None
+            self._asked, self._cell, self._execution = asked, cell, execution
+            self._places: list[tuple[str | None, Any]] = []  # each output, with its cell
             self._painter = get_painter()
             self.desk = Desk(self._painter, config.replace(run_id=None), session)
             self._scene = self.desk.scene
@@ -171,6 +171,7 @@ class Playground:
             self.desk.draft.lock(*option_places(self.lesson.locked))
             self.desk.draft.show_only(*option_places(self.lesson.knobs))
         self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
+        self.files = _Files(self.desk)
         self.desk.open_tab = self.tabs.choose
         self.desk.chosen_tab = lambda: self.tabs.chosen
         self.widget = self._arrange()
@@ -185,7 +186,7 @@ class Playground:
         """What is painted, one after the other; of the tabs the one in front."""
         yield from (self.controls, self.controls.sessions, self.controls.code)
         yield from (self.overlay, self.looks, self.board, self.keys, self.caption)
-        yield from (self.numbers, self.curve, self.tabs, self.tabs.front)
+        yield from (self.numbers, self.curve, self.files, self.tabs, self.tabs.front)
 
     def _arrange(self) -> ipw.VBox:
         """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""
@@ -308,18 +309,27 @@ class Playground:
             _open.remove(self)
             self._painter.remove(self._scene)
             self.desk.close()
-            _free(self.widget)
+            free(self.widget)
 
     def _leave(self, cell: str | None) -> None:
-        """Close for a panel that takes its place; in another cell, a line says where it went."""
+        """Close for a panel that takes its place; in every other cell, a line says where it went.
+
+        Args:
+            cell: The cell that runs, whose own output is replaced as a whole.
+        """
         self.close()
-        if self._place is not None and (cell is None or cell != self._cell):
-            words = "This Playground is shown further on: a newer cell has taken it over."
-            self._place.update({"text/plain": words}, raw=True)
+        words = "This Playground is shown further on: a newer cell has taken it over."
+        for shown_in, place in self._places:
+            if cell is None or cell != shown_in:
+                place.update({"text/plain": words}, raw=True)
 
     def _ipython_display_(self) -> None:
         """Show the panel in a way that can be changed when it is taken over."""
-        self._place = display(self._repr_mimebundle_(), raw=True, display_id=True)
+        cell = _running_cell()
+        place = display(self._repr_mimebundle_(), raw=True, display_id=True)
+        # What the cell showed before is gone with its output.
+        others = [shown for shown in self._places if cell is None or cell != shown[0]]
+        self._places = [*others, (cell, place)]
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """Show the panel; where widgets do not run, a picture with a line that says how to."""
@@ -336,12 +346,34 @@ class Playground:
         return f"<Playground of {self.session or 'no session yet'}>"
 
 
+class _Files:
+    """Files on their way to or from the browser; they travel whichever tab is in front."""
+
+    title = "A file on its way"
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def paint(self, frame: Frame) -> bool:
+        """Hand on the next pieces."""
+        self._desk.hand_on(frame.now)
+        return False
+
+
 def _running_cell() -> str | None:
     """Name the notebook cell that runs; None where the kernel was not told."""
+    return _request().get("metadata", {}).get("cellId")
+
+
+def _running_execution() -> str | None:
+    """Name this one run of whatever cell runs; None outside a kernel."""
+    return _request().get("header", {}).get("msg_id")
+
+
+def _request() -> dict[str, Any]:
+    """Give the message that had the kernel run what runs; an empty one outside a kernel."""
     kernel = getattr(get_ipython(), "kernel", None)
-    if kernel is None:
-        return None
-    return kernel.get_parent().get("metadata", {}).get("cellId")
+    return {} if kernel is None else kernel.get_parent()
 
 
 def _newest_live() -> TrainingSession | None:
@@ -389,19 +421,17 @@ def _session_for(what: Any, cell: str | None) -> TrainingSession | None:
     return None
 
 
-def _replaces(other: Playground, session: TrainingSession | None, cell: str | None) -> bool:
-    """Whether a new panel takes the place of an older one."""
+def _replaces(
+    other: Playground, session: TrainingSession | None, cell: str | None, execution: str | None
+) -> bool:
+    """Whether a new panel takes the place of an older one.
+
+    Not every front end names its cells. Without names, two runs cannot be told to be of one cell:
+    then an older panel makes room within the same run, or when the page does not have it any more.
+    """
     if session is not None and other.session is session:
         return True
-    return other._cell == cell if cell is not None else not other._scene.live
-
-
-def _free(widget: ipw.Widget) -> None:
-    """Close a widget and all that belongs to it: children, layouts and styles."""
-    for child in getattr(widget, "children", ()):
-        _free(child)
-    for name in ("layout", "style"):
-        part = getattr(widget, name, None)
-        if isinstance(part, ipw.Widget):
-            part.close()
-    widget.close()
+    if cell is not None:
+        return other._cell == cell
+    in_the_way = other._execution == execution or other._scene.sight.gone
+    return in_the_way and not other._scene.live

@@ -262,7 +262,11 @@ def _preview(desk: Desk, frame: Frame) -> Shown:
     shown = desk.shown(frame)
     config = desk.draft.config
     if desk.game is not None or frame.snapshot.state in LIVE:
-        return shown
+        options = _outlined(desk, frame)
+        if options is None or shown.state is None:
+            return shown
+        words = "training; outlined is what the draft would see"
+        return replace(shown, words=words, version=hash((shown.version, json.dumps(options))))
     session = frame.session
     if session is not None and frame.snapshot.game_state is not None:
         there = session.config
@@ -289,8 +293,29 @@ def _version(desk: Desk, frame: Frame, shown: Shown, env_config: dict[str, Any])
 
 def draw_preview(desk: Desk, frame: Frame, shown: Shown, picture: Picture) -> None:
     """Draw over a board what a snake with the draft's options would see of it."""
-    if _shows_window(desk, frame) and shown.env_name == "snake" and shown.state is not None:
+    if shown.env_name != "snake" or shown.state is None:
+        return
+    if _shows_window(desk, frame):
         draw_window(picture, shown.env_config, shown.state, frame.palette)
+    elif (options := _outlined(desk, frame)) is not None:
+        options = options | {"grid_size": shown.state["grid_size"]}
+        draw_window(picture, options, shown.state, frame.palette, fog=False)
+
+
+def _outlined(desk: Desk, frame: Frame) -> dict[str, Any] | None:
+    """Give the draft's options, where somebody changes them beside a snake that trains with others.
+
+    What it would see with them is then outlined on the training board.
+    """
+    draft, session = desk.draft.config, frame.session
+    if session is None or frame.snapshot.state not in LIVE:
+        return None
+    if desk.chosen_tab() != "World" or desk.game is not None:
+        return None
+    there = session.config
+    if (draft.env_name, there.env_name) != ("snake", "snake"):
+        return None
+    return draft.env_config if draft.env_config != there.env_config else None
 
 
 def _shows_window(desk: Desk, frame: Frame) -> bool:

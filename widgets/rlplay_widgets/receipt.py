@@ -14,6 +14,7 @@ from typing import Any
 import anywidget
 import traitlets as t
 
+from rlplay.errors import StorageError
 from rlplay_widgets import clerk
 from rlplay_widgets.scene import assign
 from rlplay_widgets.theme import static
@@ -109,13 +110,17 @@ class Receipt:
             clerk.submit(lambda: self._safely(self._read)(path, at))
 
     def _read(self, path: Path, at: int) -> None:
-        with path.open("rb") as file:
-            file.seek(at)
-            self._piece = {"kind": "piece", "path": str(path), "at": at}, file.read(_PIECE)
+        try:
+            with path.open("rb") as file:
+                file.seek(at)
+                self._piece = {"kind": "piece", "path": str(path), "at": at}, file.read(_PIECE)
+        except OSError as error:
+            self._piece = {"kind": "failed", "path": str(path)}, b""
+            raise StorageError(f"Cannot read {path}: {error.strerror or error}.") from error
         self._wake()
 
     def paint(self, now: float, tasks: Sequence[str] = ()) -> None:
-        """Show what is said, and send the piece of the file that was asked for.
+        """Show what is said.
 
         Args:
             now: Seconds of the monotonic clock.
@@ -131,6 +136,13 @@ class Receipt:
         if tasks:
             words, path, size, undo = f"{tasks[-1][:1].upper()}{tasks[-1][1:]} …", "", 0, ""
         assign(self.widget, words=words, path=path, size=size, undo=undo)
+
+    def hand_on(self, now: float) -> None:
+        """Send the piece of the file that was asked for; the painter's alone.
+
+        Args:
+            now: Seconds of the monotonic clock.
+        """
         if self._piece is not None and now >= self._next:
             (content, piece), self._piece = self._piece, None
             self._next = now + _EVERY

@@ -18,7 +18,7 @@ from rlplay_widgets.painter import FRAME, FULL_SPEED_FRAME, Painter
 from rlplay_widgets.sight import Sight
 from rlplay_widgets.theme import DARK, LIGHT, Palette
 
-__all__ = ["LIVE", "Frame", "Problem", "SessionScene", "View", "assign", "mark"]
+__all__ = ["LIVE", "Frame", "Problem", "SessionScene", "View", "assign", "free", "mark"]
 
 #: States in which a session has work before it.
 LIVE = ("running", "paused", "stopping")
@@ -264,3 +264,14 @@ def assign(widget: ipw.Widget, **traits: Any) -> None:
     with widget.hold_sync():
         for name, value in changed.items():
             setattr(widget, name, value)
+
+
+def free(widget: ipw.Widget) -> None:
+    """Close a widget and all that belongs to it: children, layouts and styles."""
+    for child in getattr(widget, "children", ()):
+        free(child)
+    for name in ("layout", "style"):
+        part = getattr(widget, name, None)
+        if isinstance(part, ipw.Widget):
+            part.close()
+    widget.close()

@@ -56,6 +56,12 @@ class Sight(anywidget.AnyWidget):
         """Whether the page is dark."""
         return self._dark
 
+    @property
+    def gone(self) -> bool:
+        """Whether the panel was on a page, and is on none any more."""
+        with self._news:
+            return self._introduced and not self._views
+
     def look(self, now: float) -> bool:
         """Note the time, and tell whether anybody can see the panel.
 

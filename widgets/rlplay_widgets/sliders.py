@@ -18,6 +18,7 @@ class Pace(anywidget.AnyWidget):
         low: Where the slider begins.
         high: Where the slider ends; faster paces can be typed.
         hint: What it sets.
+        recorded: Whether each value is written down, so that only where the slider rests is set.
     """
 
     _esm = static("pace.js")
@@ -27,6 +28,7 @@ class Pace(anywidget.AnyWidget):
     high = t.Float(100.0).tag(sync=True)
     disabled = t.Bool(False).tag(sync=True)
     hint = t.Unicode().tag(sync=True)
+    recorded = t.Bool(False).tag(sync=True)
 
 
 class Ages(anywidget.AnyWidget):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets as t
 
+from rlplay.errors import StorageError
 from rlplay_widgets.theme import static
 
 __all__ = ["Upload"]
@@ -55,38 +57,60 @@ class Upload:
     ) -> None:
         self._take, self._wake = take, wake
         self._file: Any = None
-        self._arrived: int | None = None
+        self._news: dict[str, Any] | None = None  # what the browser is told next
         self.widget = UploadWidget(label=label, accept=accept, hint=hint)
         self.widget.on_msg(safely(self._receive))
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
         if content.get("kind") != "piece":
             return
-        at = int(content["at"])
+        at, name = int(content["at"]), str(content.get("name", ""))
+        try:
+            path = self._write(at, buffers[0], last=bool(content.get("last")))
+        except OSError as error:
+            self._news = {"kind": "failed"}
+            self.close()
+            raise StorageError(
+                f"{name} did not arrive, since it cannot be written: {error.strerror or error}. "
+                f"Make room in {tempfile.gettempdir()}, then choose it again."
+            ) from error
+        if path is not None:
+            self._take(path, name)
+        self._wake()
+
+    def _write(self, at: int, piece: bytes, *, last: bool) -> Path | None:
+        """Write a piece to where it belongs; give the file when it is whole."""
         if at == 0:
             self.close()
             self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - it outlives this call
                 prefix="rlplay-", suffix=".upload", delete=False
             )
-        if self._file is None or self._file.tell() != at:
-            return  # of a file that was given up
-        self._file.write(buffers[0])
-        self._arrived = self._file.tell()
-        if content.get("last"):
-            self._file.close()
-            path, self._file = Path(self._file.name), None
-            self._take(path, str(content.get("name", "")))
-        self._wake()
+        file = self._file
+        if file is None or file.tell() != at:
+            return None  # of a file that was given up
+        file.write(piece)
+        arrived = file.tell()
+        path = None
+        if last:
+            file.close()
+            path, self._file = Path(file.name), None
+        self._news = {"kind": "arrived", "at": arrived}
+        return path
 
-    def paint(self) -> None:
-        """Ask for the next piece, when one has arrived; the painter's alone."""
-        if self._arrived is not None:
-            arrived, self._arrived = self._arrived, None
-            self.widget.send({"kind": "arrived", "at": arrived})
+    def hand_on(self, now: float) -> None:
+        """Ask for the next piece when one has arrived, or give up; the painter's alone.
+
+        Args:
+            now: Seconds of the monotonic clock.
+        """
+        if self._news is not None:
+            news, self._news = self._news, None
+            self.widget.send(news)
 
     def close(self) -> None:
         """Give up the file that is on its way, if any."""
-        if self._file is not None:
-            self._file.close()
-            Path(self._file.name).unlink(missing_ok=True)
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # what is left of it is written here, or cannot be
+                file.close()
+            Path(file.name).unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from rlplay.training.monitor import Snapshot
 from rlplay.training.session import TrainingSession
 from rlplay_widgets.games.episode import Episode, Seeds, Step, make_env
 from rlplay_widgets.library import short_title
+from rlplay_widgets.painter import FRAME
 from rlplay_widgets.player import Game, Shown
 from rlplay_widgets.theme import count
 
@@ -401,7 +402,7 @@ class Thinker(Game):
     keys = ""
 
     def __init__(self, session: TrainingSession) -> None:
-        super().__init__(pace=10)
+        super().__init__()
         self.session = session
         self._mind = _Mind(LiveWeights(session), session.config)
         self._thought: tuple[Snapshot, dict[str, Any]] | None = None
@@ -429,3 +430,7 @@ class Thinker(Game):
         self._thought = snapshot, self._mind.agent.explain(snapshot.observation, saliency=True)
         self.on_move()
         return True
+
+    def rest(self) -> float:
+        """Think about every board that an eye can follow, and few of a training at full speed."""
+        return 1 / self.pace if self.session.snapshot().is_max_speed else FRAME

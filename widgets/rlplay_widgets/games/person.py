@@ -141,6 +141,11 @@ class PersonGame(Game):
         return "Each button, or its digit, is one step; an arrow does the action of its name."
 
     @property
+    def digits(self) -> int:  # type: ignore[override]
+        """How many digits do an action."""
+        return 0 if self.steers else min(len(self.actions), 10)
+
+    @property
     def trajectory(self) -> tuple[Step, ...]:
         """The steps so far."""
         episode = self._episode

@@ -214,7 +214,8 @@ class Race(Game):
 
     def move(self) -> bool:
         """Do one move on every lane whose episode goes on."""
-        if not self._watched:
+        # Who asks for the start until it is there may have asked once more.
+        if not self._watched or (self._began and not self.playing):
             return True
         if self._over:
             self._over = False

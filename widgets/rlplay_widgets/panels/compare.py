@@ -172,6 +172,7 @@ class CurvesView:
         self.table.on_select = self._choose
         safely = desk.scene.safely
         self.receipt = Receipt(safely, desk.wake)
+        desk.carry(self.receipt.hand_on)
         self.widget = ipw.VBox([self.chart, self.receipt.widget, self.table.widget])
         self.widget.add_class("rlplay-curves")
         self.chart.on_msg(safely(self._receive))
@@ -190,7 +191,8 @@ class CurvesView:
         self._needed = False
         self._too_many = ""
         self._next = float("-inf")
-        self._listed: Any = None  # what the table was filled from
+        self._listed: Any = None  # what the table was filled from, and
+        self._ended: list[Row] = []  # its rows of runs that nobody trains now
 
     # What is chosen ------------------------------------------------------------------------------
 
@@ -526,20 +528,16 @@ class CurvesView:
         """List the runs, with what is known of those that are drawn."""
         library = self._desk.library
         state = (library.version, self._chosen, self._picture, tuple(live))
-        if state == self._listed and not (due and live):
+        if state != self._listed:
+            self._listed = state
+            self._ended = [
+                self._ended_row(_key(run), listed)
+                for run, listed in library.runs.items()
+                if listed["broken"] is None and _key(run) not in live
+            ]
+        elif not (due and live):
             return
-        self._listed = state
-        rows = []
-        for run, listed in library.runs.items():
-            key = _key(run)
-            if listed["broken"] is None and key not in live:
-                facts = (
-                    listed["episodes"],
-                    listed["best_score"],
-                    *self._facts(key),
-                    moment(listed["created_at"]),
-                )
-                rows.append(self._row(key, title(listed), facts))
+        rows = list(self._ended)
         for key, session in live.items():
             snapshot = session.snapshot()
             metrics = Metrics.of_columns(session.monitor.history()[0])
@@ -554,6 +552,15 @@ class CurvesView:
             )
             rows.append(self._row(key, f"{name} (training)", facts))
         self.table.rows = rows
+
+    def _ended_row(self, key: str, listed: dict[str, Any]) -> Row:
+        facts = (
+            listed["episodes"],
+            listed["best_score"],
+            *self._facts(key),
+            moment(listed["created_at"]),
+        )
+        return self._row(key, title(listed), facts)
 
     def _facts(self, key: str) -> tuple[float | None, float | None, float | None]:
         """Mean, steps a second and seconds of a run that was read."""

@@ -70,7 +70,7 @@ class ControlsPanel:
             icon="forward",
             tooltip="Train as fast as this machine can, or at the pace of the slider",
         )
-        self.pace = Pace(hint="Moves of each board in a second")
+        self.pace = Pace(hint="Moves of each board in a second", recorded=True)
         self.show_code = ipw.ToggleButton(
             description="Code", icon="code", tooltip="Show these settings as a few lines of Python"
         )

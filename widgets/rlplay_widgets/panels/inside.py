@@ -20,7 +20,7 @@ from rlplay_widgets.theme import number, static
 __all__ = ["InsidePanel"]
 
 #: Seconds between two messages at least, and bytes a second at most. A little shorter than the
-#: time between two boards that are thought about, so that the panel does not lag behind the board.
+#: time between two boards that are thought about at full speed: the panel does not lag behind.
 _EVERY = 0.08
 _BYTES_PER_SECOND = 18_000
 #: Bytes that a message has besides its numbers, about.
@@ -293,7 +293,9 @@ def _missing(shown: Shown, on: dict[str, bool]) -> list[str]:
     missing = []
     thoughts = shown.thoughts
     asked = on["thinks"] or on["mattered"] or on["network"] or on["value"]
-    if asked and thoughts is None:
+    if asked and shown.problem:
+        missing.append(shown.problem)
+    elif asked and thoughts is None:
         missing.append("No agent has thought about this board yet.")
     elif asked and not thoughts:
         missing.append("This agent does not say what it thinks: its explain gives nothing.")

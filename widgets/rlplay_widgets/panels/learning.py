@@ -68,7 +68,7 @@ class LearningPanel:
         own.add_class("rlplay-own")
         # Both change more than what a lesson shows.
         for box in (label, self.presets.widget, own):
-            box.layout.display = None if desk.draft.is_shown() else "none"
+            box.layout.display = None if desk.draft.offers_presets else "none"
         self.widget = ipw.VBox([head, *(form.widget for form in self.forms), own])
         self._list_mine()
 

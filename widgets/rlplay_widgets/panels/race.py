@@ -22,7 +22,7 @@ from rlplay_widgets.games.agent import AgentGame
 from rlplay_widgets.games.race import MOST_LANES, RULES, Race, RuleGame, Standing
 from rlplay_widgets.library import title
 from rlplay_widgets.player import Game, Shown
-from rlplay_widgets.scene import LIVE, Frame, assign
+from rlplay_widgets.scene import LIVE, Frame, assign, free
 from rlplay_widgets.theme import ENDINGS, count, escape, number, static
 
 __all__ = ["Entrant", "RaceView"]
@@ -102,7 +102,8 @@ class RaceView:
         self.foot.add_class("rlplay-race-foot")
         self.widget = ipw.VBox([self.head, self._boards, self.foot])
         self.widget.add_class("rlplay-race")
-        desk.at_close(self._end)
+        self._closed = False
+        desk.at_close(self._close)
 
     # Who races -----------------------------------------------------------------------------------
 
@@ -216,6 +217,8 @@ class RaceView:
             race.on_move = self._desk.wake
             self._race = race
             self._desk.player.add(race)
+            if self._closed:  # meanwhile
+                self._end()
         finally:
             self._building = False
             self._desk.wake()
@@ -247,6 +250,10 @@ class RaceView:
             if entrant.kind == "session" and entrant.name in self._sessions():
                 return self._sessions()[entrant.name].config
         return self._desk.draft.config
+
+    def _close(self) -> None:
+        self._closed = True
+        self._end()
 
     def _end(self) -> None:
         race, self._race = self._race, None
@@ -309,7 +316,7 @@ class RaceView:
             seed=self._seed,
         )
         assign(self.foot, value=self._foot_html(race))
-        pictures = [board.paint(frame) for board in self._lanes[: len(self._entrants)]]
+        pictures = [board.paint(frame) for board in self._lanes]
         return any(pictures)
 
     def _ages_of(self, entrant: Entrant) -> list[int]:
@@ -319,9 +326,12 @@ class RaceView:
         """Have as many boards as agents."""
         while len(self._lanes) < lanes:
             self._lanes.append(Board(partial(self._board, len(self._lanes))))
-        children = tuple(board.widget for board in self._lanes[:lanes])
+        left, self._lanes = self._lanes[lanes:], self._lanes[:lanes]
+        children = tuple(board.widget for board in self._lanes)
         if self._boards.children != children:
             self._boards.children = children
+            for board in left:
+                free(board.widget)
             for number in range(2, MOST_LANES + 1):
                 self.widget.remove_class(f"rlplay-lanes-{number}")
             self.widget.add_class(f"rlplay-lanes-{lanes}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ _COLUMNS = (
     Column("Ending", width="minmax(90px, 1fr)", hint="How the episode ended"),
     Column("Episode", "number", "84px", "Which episode of the run it was: the later, the newer"),
     Column("Trained", "count", "74px", "Environment steps of the run by then"),
+    Column("When", "when", "80px", "When its file was written here"),
 )
 
 _FORMATS: dict[str, tuple[str, str, Callable[..., None]]] = {
@@ -84,6 +86,7 @@ class ReplaysPanel:
         self._run: SavedRun | None = None  # whose replays are listed
         self._chosen: SavedRun | None = None  # the run that was chosen last
         self._listing = False
+        self._listed: dict[str, tuple[int, int]] | None = None  # the files that the rows are of
         self._next = float("-inf")
         self._game: ReplayGame | None = None
         self._wants: str | None = None  # a replay that is being opened
@@ -110,6 +113,7 @@ class ReplaysPanel:
         self.bar.on_msg(safely(self._receive))
         self.words = ipw.HTML()
         self.receipt = Receipt(safely, desk.wake)
+        desk.carry(self.receipt.hand_on)
         layout, style = ipw.Layout(), ipw.ButtonStyle()
 
         def button(words: str, hint: str, do: Callable[[], None]) -> ipw.Button:
@@ -293,18 +297,33 @@ class ReplaysPanel:
     def _turn_to(self, run: SavedRun) -> None:
         if run != self._run:
             self._run, self._listing, self._next = run, False, float("-inf")
+            self._listed = None
             self.table.rows = ()
 
     def _list(self, run: SavedRun) -> None:
-        """List the replays of a run; the clerk's thread calls this."""
+        """List the replays of a run where its files changed; the clerk's thread calls this."""
         try:
-            listed = self._desk.storage.list_replays(*run)
+            files = self._files(run)
+            same = files is not None and files == self._listed
+            listed = [] if same else self._desk.storage.list_replays(*run)
         except RlplayError:
-            listed = []  # of a run that was deleted meanwhile
+            files, same, listed = None, False, []  # of a run that was deleted meanwhile
         if run == self._run:
             self._listing = False
-            self.table.rows = [_row(replay) for replay in listed]
+            if not same:
+                self._listed = files
+                self.table.rows = [_row(replay, files or {}) for replay in listed]
             self._desk.wake()
+
+    def _files(self, run: SavedRun) -> dict[str, tuple[int, int]] | None:
+        """Say when each stored replay was written, and its size, by id; None where nobody knows."""
+        folder = self._desk.storage.get_run_path(*run) / "replays"
+        try:
+            with os.scandir(folder) as entries:
+                stats = {Path(entry.name).stem: entry.stat() for entry in entries}
+        except OSError:
+            return None
+        return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in stats.items()}
 
     def _look_for_takers(self, replay: Replay) -> None:
         """Have the agents found that can play on, where there are others than before."""
@@ -472,7 +491,8 @@ def _before_the_end(game: ReplayGame) -> int:
     return min(game.position, game.length - 1)
 
 
-def _row(replay: dict[str, Any]) -> Row:
+def _row(replay: dict[str, Any], files: dict[str, tuple[int, int]]) -> Row:
+    written = files.get(replay["replay_id"])
     ending = replay["ending"]
     words = ENDINGS[ending][0] if ending in ENDINGS else ending
     if replay["broken"]:
@@ -483,6 +503,7 @@ def _row(replay: dict[str, Any]) -> Row:
         words,
         replay["episode"],
         replay["total_steps"],
+        None if written is None else written[0] / 1e9,
     )
     return Row(replay["replay_id"], cells, replay["broken"] or "")
 

@@ -102,6 +102,8 @@ class RunsPanel:
             hint="Take in runs that somebody exported: choose their zip files, or drop them here",
         )
         desk.at_close(self.upload.close)
+        desk.carry(self.upload.hand_on)
+        desk.carry(self.receipt.hand_on)
         layout, style = ipw.Layout(), ipw.ButtonStyle()
 
         def button(words: str, hint: str, do: Callable[[], None]) -> ipw.Button:
@@ -180,7 +182,7 @@ class RunsPanel:
 
         def start(session: TrainingSession) -> None:
             desk.start(session)
-            desk.draft.adopt(session.config.replace(run_id=None))
+            desk.draft.adopt(session.config.replace(run_id=None), keep_locked=True)
             self.receipt.clear()  # the line above says how it goes on
             self._library.refresh()
 
@@ -202,7 +204,7 @@ class RunsPanel:
         run, listed = self._one()
 
         def show(config: RunConfig) -> None:
-            self._desk.draft.adopt(config.replace(run_id=None))
+            self._desk.draft.adopt(config.replace(run_id=None), keep_locked=True)
             self.receipt.say(
                 f"The forms hold the options of {title(listed)}. Start trains a new run of them."
             )
@@ -395,7 +397,6 @@ class RunsPanel:
             wanted, self._wanted = self._wanted, None
             self.table.select("/".join(wanted))
         self.table.paint(frame.now)
-        self.upload.paint()
         self.receipt.paint(frame.now, self._desk.tasks)
         look = (self._listed, self.table.selected, self._desk.storage.base_dir)
         if look != self._painted or frame.fresh:

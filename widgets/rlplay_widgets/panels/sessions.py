@@ -20,12 +20,14 @@ _EVERY = 0.25
 
 
 class SessionsWidget(anywidget.AnyWidget):
-    """A row of choices in the browser, hidden while there is only one."""
+    """A row of choices in the browser, hidden where only what is in sight could be chosen."""
 
     _esm = static("sessions.js")
 
     sessions = t.List().tag(sync=True)
     chosen = t.Unicode().tag(sync=True)
+    #: Whether there is one to choose that is not in sight.
+    offered = t.Bool(False).tag(sync=True)
 
 
 class SessionsPanel:
@@ -61,6 +63,7 @@ class SessionsPanel:
             self.widget,
             sessions=[_described(session) for session in listed],
             chosen="" if frame.session is None else _key(frame.session),
+            offered=any(session is not frame.session for session in listed),
         )
         return False
 

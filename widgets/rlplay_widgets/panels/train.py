@@ -14,7 +14,7 @@ from rlplay.errors import ConfigError
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.fits import list_fitting
 from rlplay_widgets.panels.endings import EndingsPanel
-from rlplay_widgets.scene import Frame, assign, mark
+from rlplay_widgets.scene import Frame, assign, free, mark
 from rlplay_widgets.table import Column, Row, Table
 from rlplay_widgets.theme import ENDINGS, escape, number
 
@@ -75,7 +75,8 @@ class TrainPanel:
         self.unit = ipw.Dropdown(
             options=["steps", "seconds"],
             layout=self.algorithm.layout,
-            tooltip="Whether the run ends after so many steps of the environment or so much time",
+            tooltip="Whether the run ends after so many steps of the environment, or after so much "
+            "time and at its total steps at the latest",
         )
         self.about = ipw.HTML()
         self.endings = EndingsPanel(desk.scene.safely, lambda ending: desk.open_replay_of(ending))
@@ -161,7 +162,8 @@ class TrainPanel:
         assign(self.algorithm, value=config.algo, disabled=draft.is_locked("algo"))
         options = tuple(presets if preset else [*presets, _OWN])
         assign(self.preset, options=options)
-        assign(self.preset, value=preset or _OWN, disabled=draft.is_locked("hyperparams"))
+        assign(self.preset, value=preset or _OWN)
+        assign(self.preset.layout, display=None if draft.offers_presets else "none")
         assign(self.name, value=str(draft.get("name")), disabled=draft.is_locked("name"))
         assign(self.unit, value="steps" if seconds is None else "seconds")
         locked = draft.is_locked("total_steps")
@@ -169,11 +171,12 @@ class TrainPanel:
         assign(self.unit, disabled=locked)
         mark(self.budget, _BUDGET in draft.problems)
         mark(self.name, ("name",) in draft.problems)
-        about = (
-            "" if preset is None else rlplay.describe_preset(config.algo, config.env_name, preset)
-        )
+        about = ""
+        if preset is not None and draft.offers_presets:
+            about = rlplay.describe_preset(config.algo, config.env_name, preset)
         wrong = " ".join(draft.problems.get(place, "") for place in (_BUDGET, ("name",), ("algo",)))
-        words = escape(draft.notice or about)
+        most = "" if seconds is None else f"{self._most()}. "
+        words = escape(most + (draft.notice or about))
         if wrong.strip():
             words = f'<span class="rlplay-wrong-reason" role="alert">{escape(wrong)}</span>'
         assign(self.about, value=f"<p>{words}</p>")
@@ -182,7 +185,14 @@ class TrainPanel:
     def _hint(self) -> str:
         if self._desk.seconds is None:
             return "Steps of the environment, on all boards; such as 60 000 000 or 60 M"
-        return "Seconds of training, pauses not counted; such as 90 or 1:30"
+        return (
+            "Seconds of training, pauses not counted; such as 90 or 1:30. "
+            f"{self._most()}: its schedules are made for them"
+        )
+
+    def _most(self) -> str:
+        """Where a budget of time ends at the latest."""
+        return f"At most {number(self._desk.draft.config.total_steps)} steps"
 
     def _budget_as_text(self) -> str:
         """The budget as it stands in its field, also one that is not allowed."""
@@ -206,8 +216,7 @@ class TrainPanel:
         """Have the columns of what this algorithm measures."""
         old, self.episodes = self.episodes, self._make_table(learner)
         self._table.children = (self.episodes.widget,)
-        old.widget.layout.close()
-        old.widget.close()
+        free(old.widget)
 
     def _make_table(self, learner: tuple[str, ...]) -> Table:
         columns = [

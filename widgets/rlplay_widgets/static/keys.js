@@ -1,11 +1,11 @@
-// Makes the board around it take arrows, space, Escape and digits while it has the focus, no other
-// key; and clicks on points of it, where they mean something.
+// Makes the board around it take arrows, space and Escape while it has the focus, and the digits that
+// the game uses, no other key; and clicks on points of it, where they mean something.
 
 const KEYS = {
   ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right",
   " ": "space", Escape: "escape",
 };
-for (const digit of "0123456789") KEYS[digit] = digit;
+const DIGITS = "1234567890";
 
 function focusOutside(board) {
   // Back to whatever holds the board: in JupyterLab the cell, with its own keys.
@@ -45,7 +45,8 @@ function take(board, model) {
 
   const press = (key) => model.send({ kind: "key", key });
   const onKey = (event) => {
-    const key = KEYS[event.key];
+    const digit = DIGITS.slice(0, model.get("digits")).includes(event.key) ? event.key : undefined;
+    const key = KEYS[event.key] ?? digit;
     if (!key || !model.get("active")) return;
     if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();

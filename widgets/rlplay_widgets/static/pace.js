@@ -41,6 +41,7 @@ function render({ model, el }) {
   const place = (pace) => Math.round((STEPS * Math.log(pace / low())) / Math.log(high() / low()));
 
   let typing = false;
+  let drags = false;
   const say = (words) => {
     reason.textContent = words;
     reason.hidden = !words;
@@ -51,7 +52,8 @@ function render({ model, el }) {
     model.save_changes();
   };
   const draw = () => {
-    const pace = model.get("value");
+    // While it is dragged, it shows what the hand says.
+    const pace = drags ? at(Number(slider.value)) : model.get("value");
     slider.setAttribute("aria-valuetext", `${written(pace)} moves a second`);
     // A drag that comes back late is not to tear the slider from the hand.
     if (at(Number(slider.value)) !== pace) slider.value = place(pace);
@@ -74,7 +76,18 @@ function render({ model, el }) {
   };
   slider.oninput = () => {
     typing = false;
+    drags = true;
     say("");
+    // Each pace that a training hears of is a change of its own: it hears the last one.
+    if (!model.get("recorded")) set(at(Number(slider.value)));
+    draw();
+  };
+  // A drag that ends where it began changes nothing.
+  slider.onpointerup = slider.onpointercancel = slider.onblur = () => {
+    drags = false;
+  };
+  slider.onchange = () => {
+    drags = false;
     set(at(Number(slider.value)));
     draw();
   };

@@ -55,7 +55,12 @@ function render({ model, el }) {
   };
 
   const receive = (message, buffers) => {
-    if (message.kind !== "piece" || message.path !== from || !pieces) return;
+    if (message.path !== from || !pieces) return;
+    if (message.kind === "failed") { // the kernel says why
+      pieces = null;
+      draw();
+    }
+    if (message.kind !== "piece") return;
     const at = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
     if (message.at !== at) return; // asked for by another window
     const [piece] = buffers;

@@ -51,12 +51,14 @@ function render({ model, el }) {
       button.tabIndex = on ? 0 : -1;
       if (row.children[[...chips.keys()].indexOf(key)] !== button) row.append(button);
     }
-    row.hidden = sessions.length < 2;
+    row.hidden = !model.get("offered");
+    // Where none is in sight, Tab reaches the first one.
+    if (!row.querySelector('[tabindex="0"]') && row.firstChild) row.firstChild.tabIndex = 0;
   };
-  model.on("change:sessions change:chosen", draw);
+  model.on("change:sessions change:chosen change:offered", draw);
   draw();
   el.append(row);
-  return () => model.off("change:sessions change:chosen", draw);
+  return () => model.off("change:sessions change:chosen change:offered", draw);
 }
 
 export default { render };

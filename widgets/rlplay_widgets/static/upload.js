@@ -16,6 +16,7 @@ function render({ model, el }) {
   el.append(button, input);
 
   let arrived = () => {};
+  let failed = () => {};
   const label = (share) => {
     button.textContent = share === undefined ? model.get("label") : `${Math.floor(100 * share)} %`;
     button.disabled = share !== undefined;
@@ -25,15 +26,22 @@ function render({ model, el }) {
       label(file.size ? at / file.size : 0);
       const piece = await file.slice(at, at + PIECE).arrayBuffer();
       const last = at + PIECE >= file.size;
-      const there = new Promise((resolve) => { arrived = resolve; });
+      const there = new Promise((resolve, reject) => { [arrived, failed] = [resolve, reject]; });
       model.send({ kind: "piece", name: file.name, at, last }, undefined, [piece]);
       await there;
     }
   };
-  const receive = (message) => message.kind === "arrived" && arrived();
+  const receive = (message) => {
+    if (message.kind === "arrived") arrived();
+    if (message.kind === "failed") failed();
+  };
   const all = async (files) => {
     if (button.disabled) return;
-    for (const file of files) await give(file);
+    try {
+      for (const file of files) await give(file);
+    } catch {
+      // The kernel says why; the button can be tried again.
+    }
     label();
     input.value = "";
   };
