@@ -53,8 +53,8 @@ setInterval(() => {
 }, 100);
 """
 
-#: Does something, and gives the milliseconds until a condition holds and is on the screen; where the
-#: board is to stand still, until it does: its picture is compared for so many milliseconds.
+#: Does something, and gives the milliseconds until a condition holds and is on the screen; where
+#: the board is to stand still, until it does: its picture is compared for so many milliseconds.
 ACT = """
 ([act, condition, rest]) => new Promise((resolve, reject) => {
   const holds = new Function(`return ${condition}`);
