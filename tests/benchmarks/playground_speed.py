@@ -1,12 +1,14 @@
 """How quick is the Playground, in a real JupyterLab and a real Chromium? Prints a table.
 
-    python tests/benchmarks/playground_speed.py                     # all of it, about 8 minutes
+    python tests/benchmarks/playground_speed.py                     # all of it, about 12 minutes
     python tests/benchmarks/playground_speed.py start clicks frames
     python tests/benchmarks/playground_speed.py memory --minutes 60
 
-Parts: start (from running the cell to a usable panel), clicks (from a click to what is seen of
-it), frames (of the board at watching speed), share (of the headless training speed that is left),
-traffic (with four sessions), reruns (what 50 runs of the cell leave), memory (which must not grow).
+Parts: start (from running the cell to a usable panel), clicks (from a click or a move of the slider
+to what is seen of it, also while a cell sleeps or waits), frames (of a game that is watched at 30
+moves a second while the training goes on at full speed), share (of the headless training speed that
+is left), traffic (with four sessions), reruns (what 50 runs of the cell leave), memory (which must
+not grow).
 
 `share` pins: server and browser to one core, the kernel with one thread to the other.
 """
@@ -22,7 +24,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,33 +37,62 @@ from chromium import find_chromium
 from lab import ARGUMENTS, Lab, start_lab
 from playwright.sync_api import Page, sync_playwright
 
-#: What the page notes down: when each frame of a board was drawn.
+#: What the page notes down: when a frame of a board was drawn, and when an ending stood below it.
 WATCH_FRAMES = """
 window.rlplayFrames = [];
+window.rlplayEndings = [];
 const clearRect = CanvasRenderingContext2D.prototype.clearRect;
 CanvasRenderingContext2D.prototype.clearRect = function (...rest) {
   if (this.canvas.closest('.rlplay-board')) window.rlplayFrames.push(performance.now());
   return clearRect.apply(this, rest);
 };
+setInterval(() => {
+  if (document.querySelector('.rlplay-caption-ending')?.textContent) {
+    window.rlplayEndings.push(performance.now());
+  }
+}, 100);
 """
 
-#: Clicks a button, and gives the milliseconds until a condition holds and is on the screen.
-CLICK = """
-([words, condition]) => new Promise((resolve, reject) => {
+#: Does something, and gives the milliseconds until a condition holds and is on the screen; where
+#: the board is to stand still, until it does: its picture is compared for so many milliseconds.
+ACT = """
+([act, condition, rest]) => new Promise((resolve, reject) => {
   const holds = new Function(`return ${condition}`);
-  const button = [...document.querySelectorAll('.rlplay-buttons button')]
-    .find((one) => one.innerText.trim() === words);
-  if (!button) { reject(new Error(`no button ${words}`)); return; }
-  const began = performance.now();
+  const picture = () => document.querySelector('.rlplay-board canvas').toDataURL();
+  const stands = (seen) => {
+    if (!rest) { resolve(seen - began); return; }
+    let [last, before] = [seen, picture()];
+    const compare = () => {
+      const [now, after] = [performance.now(), picture()];
+      if (after !== before) [last, before] = [now, after];
+      if (now - seen < rest) requestAnimationFrame(compare);
+      else if (now - last < rest / 2) reject(new Error(`${act}: the board does not stand still`));
+      else resolve(last - began);
+    };
+    requestAnimationFrame(compare);
+  };
   const look = () => {
-    if (holds()) requestAnimationFrame(() => resolve(performance.now() - began));
-    else if (performance.now() - began > 5000) reject(new Error(`${words}: nothing happened`));
+    if (holds()) requestAnimationFrame(() => stands(performance.now()));
+    else if (performance.now() - began > 5000) reject(new Error(`${act}: nothing happened`));
     else setTimeout(look, 1);
   };
-  button.click();
+  const began = performance.now();
+  new Function(act)();
   look();
 })
 """
+BUTTON = """[...document.querySelectorAll('.rlplay-buttons button')]
+  .find((one) => one.innerText.trim() === '{}').click()"""
+SLIDER = """const slider = document.querySelector('.rlplay-pace-slider');
+slider.value = {};
+slider.dispatchEvent(new Event('input'));"""
+FULL_SPEED = "document.querySelector('.rlplay-speed button')"
+#: What the kernel does while somebody clicks.
+MEANWHILE = {
+    "": "",
+    ", and a cell sleeps": "time.sleep(3600)",
+    ", and a cell waits": "await panel.session.wait_async()",
+}
 #: Megabytes a minute by which memory may grow; a session that runs for a day adds less than a
 #: gigabyte then.
 MOST_GROWTH = 0.5
@@ -159,9 +191,42 @@ class Bench:
         self.page.wait_for_function(f"() => {STATE}.length > 2")
         return time.monotonic() - began
 
-    def click(self, words: str, condition: str) -> float:
-        """Click, and give the milliseconds until what is seen of it."""
-        return self.page.evaluate(CLICK, [words, condition])
+    def act(self, script: str, condition: str, rest: int = 0) -> float:
+        """Do something, and give the milliseconds until all of it is seen.
+
+        Args:
+            script: What is done in the page.
+            condition: What is seen of it.
+            rest: For so many milliseconds the board has to stand still afterwards.
+        """
+        return self.page.evaluate(ACT, [script, condition, rest])
+
+    @contextmanager
+    def busy(self, code: str) -> Iterator[None]:
+        """Have the kernel run code that does not end by itself; or nothing."""
+        if not code:
+            yield
+            return
+        self.page.evaluate(
+            """code => {
+              const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+              window.rlplayBusy = true;
+              window.rlplayCell = kernel.requestExecute({ code, store_history: false }).done
+                .finally(() => { window.rlplayBusy = false; });
+            }""",
+            code,
+        )
+        self.page.wait_for_timeout(500)
+        yield
+        if not self.page.evaluate("() => window.rlplayBusy"):
+            raise RuntimeError(f"{code} did not last")
+        self.page.evaluate(
+            """async () => {
+              const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+              await kernel.interrupt();
+              await window.rlplayCell;
+            }"""
+        )
 
     def start_training(self) -> None:
         """Press Start, and wait until the first boards move."""
@@ -193,34 +258,58 @@ def start(bench: Bench, _: argparse.Namespace) -> None:
 def clicks(bench: Bench, options: argparse.Namespace) -> None:
     bench.open_playground()
     bench.start_training()
-    times: list[float] = []
-    for _ in range(options.clicks // 2):
-        times.append(bench.click("Pause", f"{STATE}.includes('paused')"))
-        bench.page.wait_for_timeout(250)
-        times.append(bench.click("Resume", f"{STATE}.includes('running')"))
-        bench.page.wait_for_timeout(250)
-    print(
-        f"| {len(times)} clicks while PPO trains | median {statistics.median(times):.0f} ms, "
-        f"95 % within {percentile(times, 0.95):.0f} ms, highest {max(times):.0f} ms |"
-    )
+    slow = itertools.cycle((40, 60))  # where the slider goes: a pace that it did not have
+    for meanwhile, code in MEANWHILE.items():
+        times: list[float] = []
+        with bench.busy(code):
+            for _ in range(-(-options.clicks // 3)):
+                paused = f"{STATE}.includes('paused')"
+                times.append(bench.act(BUTTON.format("Pause"), paused, rest=250))
+                times.append(bench.act(BUTTON.format("Resume"), f"{STATE}.includes('running')"))
+                bench.page.wait_for_timeout(250)
+                # What is seen of the slider is the kernel's: it trains at full speed no more.
+                pressed = f"{FULL_SPEED}.classList.contains('mod-active')"
+                times.append(bench.act(SLIDER.format(next(slow)), f"!{pressed}"))
+                bench.page.wait_for_timeout(250)
+                bench.act(f"{FULL_SPEED}.click()", pressed)
+                bench.page.wait_for_timeout(250)
+        print(
+            f"| {len(times)} clicks and moves of the slider while PPO trains{meanwhile} | "
+            f"median {statistics.median(times):.0f} ms, "
+            f"95 % within {percentile(times, 0.95):.0f} ms, highest {max(times):.0f} ms |",
+            flush=True,
+        )
 
 
 def frames(bench: Bench, options: argparse.Namespace) -> None:
-    bench.ask("[s.set_speed(30) for s in rlplay.sessions()] and None")
+    bench.open_playground()
+    bench.start_training()
+    bench.page.wait_for_timeout(10_000)  # until its games last
+    bench.page.locator(".rlplay-tab-bar button").filter(has_text="Watch").click()
+    bench.page.locator(".rlplay-watching button").filter(has_text="Present weights").click()
+    pace = bench.page.locator(".rlplay-watching .rlplay-pace-field")
+    pace.fill("30")
+    pace.press("Enter")
     bench.page.wait_for_timeout(2_000)
-    bench.page.evaluate("() => { window.rlplayFrames.length = 0; }")
+    bench.page.evaluate("() => { window.rlplayFrames.length = window.rlplayEndings.length = 0; }")
+    began, before = time.monotonic(), bench.steps()
     bench.page.wait_for_timeout(1_000 * options.seconds)
+    rate = (bench.steps() - before) / (time.monotonic() - began)
     # A frame clears more than one canvas, within a moment.
-    cleared = bench.page.evaluate("() => window.rlplayFrames")
+    cleared, ended = bench.page.evaluate("() => [window.rlplayFrames, window.rlplayEndings]")
     pairs = itertools.pairwise([-1e3, *cleared])
     moments = [later for sooner, later in pairs if later - sooner > 4]
-    gaps = [later - sooner for sooner, later in itertools.pairwise(moments)]
+    # The last board of a game is held for a second: that is no gap.
+    gaps = [
+        later - sooner
+        for sooner, later in itertools.pairwise(moments)
+        if not any(sooner < moment < later for moment in ended)
+    ]
     print(
-        f"| frames of the board at 30 moves/s, {options.seconds:.0f} s | "
-        f"{1000 * len(gaps) / (moments[-1] - moments[0]):.1f} frames/s, "
+        f"| frames of a game at 30 moves/s for {options.seconds:.0f} s, while PPO trains at "
+        f"{rate:,.0f} steps/s | {1000 * len(gaps) / sum(gaps):.1f} frames/s, "
         f"longest gap {max(gaps):.0f} ms |"
     )
-    bench.ask("[s.set_speed(None) for s in rlplay.sessions()] and None")
 
 
 def share(bench: Bench, options: argparse.Namespace) -> None:
@@ -410,9 +499,6 @@ def main() -> None:
             context = browser.new_context(viewport={"width": 1280, "height": 800})
             bench = Bench(lab, context.new_page())
             try:
-                if name == "frames":
-                    bench.open_playground()
-                    bench.start_training()
                 PARTS[name](bench, options)
             finally:
                 bench.page.evaluate(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,11 @@ def lab(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield lab
 
 
+#: In a kernel's message: an exception, or words on stderr. (JupyterLab asks for widgets before a
+#: kernel knows of any.)
+FAULT = re.compile(rb'"msg_type": "error"|"name": "stderr", "text": "(?!No such comm)')
+
+
 @dataclass
 class Window:
     """A browser window, and what it complained about.
@@ -43,14 +49,29 @@ class Window:
     Attributes:
         page: Playwright's page.
         complaints: Errors of the console and exceptions of the page.
+        kernel_complaints: What kernels answered to a click or the like with, beside the panel: no
+            cell shows it, since no cell ran.
+        expected: Words of what the kernels and the server may complain about, since the test has
+            it go wrong.
     """
 
     page: Any
     complaints: list[str] = field(default_factory=list)
+    kernel_complaints: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
 
     @property
     def takes_pictures(self) -> bool:
         return bool(os.environ.get("RLPLAY_SCREENSHOTS"))
+
+    def listen(self, socket: Any) -> None:
+        """Note down a kernel's complaints of what came over its widgets."""
+
+        def note(message: str | bytes) -> None:
+            if isinstance(message, bytes) and b'"comm_msg"' in message and FAULT.search(message):
+                self.kernel_complaints.append(message.decode(errors="replace"))
+
+        socket.on("framereceived", note)
 
     def screenshot(self, name: str) -> None:
         folder = os.environ.get("RLPLAY_SCREENSHOTS")
@@ -78,6 +99,7 @@ def browser(browser_path: str) -> Iterator[Any]:
 
 @pytest.fixture
 def window(browser: Any, lab: Lab) -> Iterator[Window]:
+    log_begins = lab.log.stat().st_size
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     opened = Window(page)
     page.on(
@@ -88,6 +110,7 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
             else None
         ),
     )
+    page.on("websocket", opened.listen)
     page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
     yield opened
     opened.screenshot("last")
@@ -99,3 +122,7 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
         }"""
     )
     page.close()
+    complaints = opened.kernel_complaints + lab.complaints(log_begins)
+    assert [
+        entry for entry in complaints if not any(words in entry for words in opened.expected)
+    ] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -26,6 +27,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: An entry of the server's log or of a kernel's that says that something went wrong.
+COMPLAINT = re.compile(r"^\[[EC] |\] (ERROR|CRITICAL) \||^Traceback |^\w*Error: ", re.MULTILINE)
 
 
 @dataclass
@@ -36,15 +39,28 @@ class Lab:
         url: Where it listens.
         folder: The folder that it shows.
         data: Jupyter's own folder, where it keeps what it trusts.
+        log: What the server and its kernels write.
     """
 
     url: str
     folder: Path
     data: Path
+    log: Path
 
     def notebook(self, name: str) -> str:
         """Where a notebook is opened, and none that was opened before."""
         return f"{self.url}/lab/tree/{name}?reset"
+
+    def complaints(self, since: int) -> list[str]:
+        """Errors and tracebacks in the log.
+
+        Args:
+            since: Where to begin to read, in bytes.
+        """
+        text = self.log.read_bytes()[since:].decode(errors="replace")
+        # An entry begins with a bracket; the lines of its traceback follow.
+        entries = re.split(r"^(?=\[)", text, flags=re.MULTILINE)
+        return [entry for entry in entries if COMPLAINT.search(entry)]
 
 
 @contextmanager
@@ -90,7 +106,7 @@ def start_lab(base: Path) -> Iterator[Lab]:
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{url}/api/status", server, base / "lab.log")
-        yield Lab(url, folder, Path(places["JUPYTER_DATA_DIR"]))
+        yield Lab(url, folder, Path(places["JUPYTER_DATA_DIR"]), base / "lab.log")
     finally:
         server.terminate()
         try:

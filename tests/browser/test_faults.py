@@ -180,6 +180,16 @@ def test_the_rest_goes_on(window: Window, lab: Lab) -> None:
     button(window, "Stop").click()
     state(window, "finished")
     goes_on(window)
+
+    # In what the panel knows nothing of: the kernel says it, and these tests hear that.
+    assert kernel_says(window, "panel.controls.stop.on_click(lambda _: [][0])") is None
     button(window, "Stop").click()
     state(window, "finished")
+    for _ in range(100):
+        if window.kernel_complaints:
+            break
+        window.page.wait_for_timeout(100)
+    (complaint,) = window.kernel_complaints
+    assert "list index out of range" in complaint
+    window.expected.append("list index out of range")
     assert window.complaints == []

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pictures import notebook
-from test_quickstart import button, open_notebook, pixels, run_first_code_cell, state, until
+from test_quickstart import (
+    button,
+    mean_of_curve,
+    open_notebook,
+    pixels,
+    run_first_code_cell,
+    state,
+    until,
+)
 from test_tab_network import kernel_says
 from test_tab_runs import act, board_changes, rows, said, tab
 from test_tab_watch import choose, says
@@ -55,7 +63,15 @@ def test_a_new_user_in_one_sitting(window: Window, lab: Lab, tmp_path: Path) -> 
     words = endings(window)
     assert any(share.startswith(("bit itself", "hit the wall", "starved")) for share in words)
 
-    # Another reward while it runs: a mark on the curve says so, and the session has it.
+    # Another reward while it runs: a mark on the curve says so, the session has it, and what an
+    # episode brings climbs to almost twice as much.
+    page.locator(".rlplay-place-curve .rlplay-choice-of").select_option("reward")
+    until(
+        window,
+        """() => document.querySelector('.rlplay-plot').getAttribute('aria-label')
+          .startsWith('Return curve: mean ')""",
+    )
+    brought = mean_of_curve(window, more_than=0)
     tab(window, "World")
     chip(window, "Rewards")
     apple = field(window, "apple").locator("input[type=text]")
@@ -70,6 +86,7 @@ def test_a_new_user_in_one_sitting(window: Window, lab: Lab, tmp_path: Path) -> 
                          .includes('apple'))""",
     )
     assert kernel_says(window, "panel.session.config.reward_config['apple']") == 2
+    mean_of_curve(window, more_than=1.5 * brought)
     window.screenshot("sitting-changed")
 
     # How did it play when it began?

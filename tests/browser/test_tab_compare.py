@@ -95,3 +95,4 @@ def test_runs_are_compared_and_race(lab: Lab, window: Window) -> None:
     page.locator(".rlplay-race-play").click()
     assert page.locator(f"{PANEL} .rlplay-race-problem").count() == 0
     fits(window)
+    assert window.complaints == []

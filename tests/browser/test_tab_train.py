@@ -15,9 +15,9 @@ CELL = """import rlplay
 from rlplay_widgets import Playground
 Playground(rlplay.get_default_config("dqn").replace(env_config={"grid_size": 6}))
 """
-CONTROLS = f"{PANEL} :is(button, input, select, [tabindex])"
+CONTROLS = f"{PANEL} :is(button, input, select, textarea, summary, [tabindex])"
 NAMELESS = f"""() => [...document.querySelectorAll('{CONTROLS}')]
-  .filter(e => e.offsetParent !== null)
+  .filter(e => e.offsetParent !== null && getComputedStyle(e).visibility === 'visible')
   .filter(e => !(e.getAttribute('aria-label') || e.title || e.innerText.trim()
                  || e.labels?.[0]?.innerText.trim() || e.closest('label')
                  || e.closest('.widget-inline-hbox')?.querySelector('label')?.innerText.trim()))

@@ -5,10 +5,14 @@ import gc
 import io
 import itertools
 import os
+import re
 import threading
 import time
 
+import nbformat
+import numpy as np
 import pytest
+from nbconvert import HTMLExporter
 from PIL import Image
 
 import rlplay
@@ -206,6 +210,28 @@ def test_where_widgets_do_not_run_a_picture_says_how(painter, size) -> None:
         middle = 12 + 200 // size  # of the first cell, where the tail lies
         red, green, _ = image.convert("RGB").getpixel((middle, middle))
     assert green - red > 40
+
+
+def exported(bundle: dict[str, object]) -> str:
+    """A notebook with this output as a web page, as nbconvert makes it."""
+    output = nbformat.v4.new_output("display_data", bundle)
+    cell = nbformat.v4.new_code_cell("Playground()", outputs=[output])
+    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    return page.partition("<main>")[2]
+
+
+def test_an_exported_notebook_shows_the_picture_with_the_line(painter, monkeypatch) -> None:
+    page = exported(Playground()._repr_mimebundle_())
+    (code,) = re.findall(r'<img [^>]*src="data:image/png;base64,([^"]*)"', page)
+    assert "widget" not in page  # no empty box beside it
+    with Image.open(io.BytesIO(base64.b64decode(code))) as image:
+        below = np.asarray(image.convert("L"))[-46:]  # two lines of words
+    assert (below < 100).sum() > 500
+
+    monkeypatch.setattr(playground_module, "still_picture", lambda *_: 1 / 0)
+    page = exported(Playground()._repr_mimebundle_())
+    assert "<img" not in page
+    assert "start `rlplay lab`, open this notebook there, and run this cell." in page
 
 
 def test_an_environment_that_cannot_draw_itself_has_a_line(painter, monkeypatch) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import itertools
 import re
 from importlib.resources import files
 
+import numpy as np
 import pytest
 
 import rlplay_widgets.theme as theme
+from rlplay_widgets.figures import _COLOURS
 
 #: Our own modules; uPlot's stands as published.
 SCRIPTS = sorted(
@@ -14,6 +17,30 @@ SCRIPTS = sorted(
     if path.name.endswith(".js") and not path.name.startswith("uPlot")
 )
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"&"
+#: What an eye makes of linear red, green and blue: Machado, Oliveira and Fernandes, "A
+#: Physiologically-based Model for Simulation of Color Vision Deficiency" (2009), at severity 1.
+EYES = {
+    "usual": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868],
+         [0.114503, 0.786281, 0.099216],
+         [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968],
+         [0.280085, 0.672501, 0.047413],
+         [-0.011820, 0.042940, 0.968881]]
+    ),
+}  # fmt: skip
+#: From linear red, green and blue of sRGB to X, Y and Z, over those of its white (D65).
+XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375],
+     [0.2126729, 0.7151522, 0.0721750],
+     [0.0193339, 0.1191920, 0.9503041]]
+) / np.array([[0.95047], [1.0], [1.08883]])  # fmt: skip
+#: The least distance of two colours that stand beside one another, in CIELAB; from 2 on, one sees
+#: a difference between patches that touch.
+APART = 12
 
 
 @pytest.mark.parametrize(
@@ -77,3 +104,45 @@ def test_every_variable_that_is_used_is_declared_once() -> None:
     for block in re.findall(r"\{([^{}]*)\}", sheet):
         names = re.findall(r"(--rlplay-[a-z0-9-]+):", block)
         assert sorted(set(names)) == sorted(names)
+
+
+def lab(colour, eye) -> np.ndarray:
+    """Where an eye sees a colour of 0 to 255 in CIELAB."""
+    shares = np.array(colour) / 255
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    x, y, z = XYZ @ np.clip(eye @ linear, 0, 1)
+    x, y, z = (
+        v ** (1 / 3) if v > (6 / 29) ** 3 else v * (29 / 6) ** 2 / 3 + 4 / 29 for v in (x, y, z)
+    )
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def of_sheet(dark: bool) -> dict[str, tuple[int, ...]]:
+    """The colours that the style sheet names, for light or for dark."""
+    sheet = theme.static("css/00_playground.css")
+    light, over = (
+        dict(re.findall(r"--rlplay-([a-z0-9-]+): #([0-9a-f]{6});", block))
+        for block in re.findall(r"^\.rlplay-playground(?:\.rlplay-dark)? \{([^}]*)\}", sheet, re.M)
+    )
+    return {name: tuple(bytes.fromhex(c)) for name, c in (light | over if dark else light).items()}
+
+
+@pytest.mark.parametrize("eye", EYES)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_colours_stay_apart_for_every_eye(dark, eye) -> None:
+    sheet = of_sheet(dark)
+    board = theme.DARK if dark else theme.LIGHT
+    endings = {look for _, look in theme.ENDINGS.values()} | {*theme.OTHER_ENDINGS}
+    groups = {
+        "series": [sheet[f"look-{i}"] for i in range(1, 7)],
+        "saved series": [tuple(bytes.fromhex(colour[1:])) for colour in _COLOURS],
+        "endings": [sheet[look] for look in sorted(endings)],
+        "board": [board.ground, board.head, board.tail, board.apple],
+    }
+    near = {
+        name: (round(float(distance)), one, other)
+        for name, colours in groups.items()
+        for one, other in itertools.combinations(colours, 2)
+        if (distance := np.linalg.norm(lab(one, EYES[eye]) - lab(other, EYES[eye]))) < APART
+    }
+    assert near == {}

@@ -26,7 +26,7 @@ __all__ = ["FORMATS", "Line", "lines_of_seeds", "save_figure", "show_figure"]
 FORMATS = ("png", "svg", "pdf")
 #: Colours and dashes by look, as on the light screen: they stay apart for colour-blind eyes (after
 #: Okabe and Ito 2008), and in print without colours.
-_COLOURS = ("#0072b2", "#d55e00", "#008f68", "#b8558f", "#9a6a00", "#3a3a3a")
+_COLOURS = ("#0072b2", "#d55e00", "#008f68", "#b8558f", "#664400", "#3a3a3a")
 _DASHES = ((), (4, 2), (1, 1.5), (6, 1.5, 1, 1.5), (2.5, 1), (8, 2.5))
 
 

@@ -1,4 +1,7 @@
-"""Who looks: a small invisible widget that reports theme and visibility, and echoes frames."""
+"""Who looks: a small invisible widget that reports theme and visibility, and echoes frames.
+
+It also keeps the keys that are pressed in its panel from the notebook around it.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ function render({ model, el }) {
   label.append("Age ", slider);
   slider.type = "range";
   slider.title = "Environment steps that the weights were trained for";
-  slider.dataset.lmSuppressShortcuts = "true";
   words.className = "rlplay-age-words";
   el.classList.add("rlplay-age");
   el.append(label, words);

@@ -52,7 +52,6 @@ function render({ model, el }) {
   const pad = make("div", "rlplay-pad");
   pad.setAttribute("role", "group");
   pad.setAttribute("aria-label", "Play");
-  pad.dataset.lmSuppressShortcuts = "true"; // Enter and space press a button, and no more
   root.append(line, problem, pad);
 
   const speak = () => {

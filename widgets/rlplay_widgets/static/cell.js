@@ -12,7 +12,6 @@ const written = (value) => `${value > 0 ? "+" : ""}${value}`.replace("-", "\u221
 function render({ model, el }) {
   const root = make("form", "rlplay-cell");
   root.setAttribute("aria-label", "What a cell pays");
-  root.dataset.lmSuppressShortcuts = "true"; // its keys are not meant for the notebook
   root.noValidate = true;
 
   const field = (words, change) => {

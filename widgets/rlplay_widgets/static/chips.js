@@ -18,7 +18,6 @@ function render({ model, el }) {
         const button = document.createElement("button");
         button.type = "button";
         button.dataset.key = key;
-        button.dataset.lmSuppressShortcuts = "true"; // its keys are not meant for the notebook
         button.textContent = label;
         if (about) button.title = about;
         button.onclick = () => model.send({ kind: "choose", key });

@@ -14,7 +14,6 @@ function render({ model, el }) {
   copy.textContent = "Copy";
   told.setAttribute("role", "status");
   code.tabIndex = 0;
-  code.dataset.lmSuppressShortcuts = "true";
   head.append(title, told, copy);
   box.append(head, code);
 

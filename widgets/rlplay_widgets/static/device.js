@@ -15,7 +15,6 @@ function render({ model, el }) {
   const view = Math.random().toString(36).slice(2);
   const send = (content) => model.send(content);
   const root = make("section", "rlplay-device");
-  root.dataset.lmSuppressShortcuts = "true";
   root.setAttribute("aria-label", "Device");
 
   // The choices -------------------------------------------------------------------------------------

@@ -308,10 +308,6 @@ function render({ model, el }) {
       groups.get(field.group).append(cell.cell);
     }
     form.replaceChildren(...groups.values());
-    // Keys are meant for the control, not for the notebook, which looks at each element alone.
-    for (const element of form.querySelectorAll("input, select, button")) {
-      element.dataset.lmSuppressShortcuts = "true";
-    }
     refresh();
   };
   const refresh = () => {

@@ -38,7 +38,6 @@ function render({ model, el }) {
       const place = document.createElement("td");
       fold.type = "button";
       fold.className = "rlplay-listing-fold";
-      fold.dataset.lmSuppressShortcuts = "true"; // its keys are not meant for the notebook
       fold.setAttribute("aria-label", `${more}: ${cells[0]}`);
       fold.title = more;
       place.colSpan = columns.length;

@@ -16,7 +16,6 @@ function render({ model, el }) {
     away.textContent = "×";
     away.title = "Put this message away";
     away.setAttribute("aria-label", away.title);
-    away.dataset.lmSuppressShortcuts = "true";
     away.onclick = () => model.send({ kind: "dismiss", key });
     summary.textContent = "Details";
     fold.append(summary, details);

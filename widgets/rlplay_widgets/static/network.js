@@ -88,7 +88,6 @@ function render({ model, el }) {
   let shown = []; // the last layers that can be drawn
 
   const root = make("section", "rlplay-net");
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's keys do not act on a card's fields
   root.setAttribute("aria-label", "Network");
 
   // Presets and the number of parameters ----------------------------------------------------------

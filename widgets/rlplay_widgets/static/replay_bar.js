@@ -17,7 +17,6 @@ function render({ model, el }) {
   const root = make("div", "rlplay-replay-bar");
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Replay");
-  root.dataset.lmSuppressShortcuts = "true"; // the keys are ours, not the notebook's
   const button = (icon, label, kind) => {
     const made = make("button", "jupyter-button");
     made.type = "button";

@@ -172,7 +172,6 @@ function show(table, model, el) {
     return element;
   };
   const root = make("div", "rlplay-table");
-  root.dataset.lmSuppressShortcuts = "true"; // the keys are ours, not the notebook's
 
   const bar = make("div", "rlplay-table-bar");
   const search = make("input");
