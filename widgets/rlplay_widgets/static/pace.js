@@ -30,7 +30,6 @@ function render({ model, el }) {
   reason.setAttribute("role", "alert");
   el.classList.add("rlplay-pace");
   el.append(label, slider, field, reason);
-  for (const element of [slider, field]) element.dataset.lmSuppressShortcuts = "true";
 
   const low = () => model.get("low");
   const high = () => model.get("high");

@@ -5,7 +5,6 @@ function render({ model, el }) {
   row.className = "rlplay-sessions";
   row.setAttribute("role", "radiogroup");
   row.setAttribute("aria-label", "Session that is shown");
-  row.dataset.lmSuppressShortcuts = "true"; // the arrows are ours, not the notebook's
   let chips = new Map(); // key -> the elements of a session
 
   const choose = (key) => model.send({ kind: "select", key });
