@@ -202,8 +202,8 @@ def call(answer: Callable[..., Any], *arguments: Any) -> Any:
         What it gives; never None or an ellipsis.
 
     Raises:
-        Hint: When it is no function, does not take these inputs, raises, gives nothing, or
-            changes what it was given.
+        Hint: When it is no function, does not take these inputs, raises (the exception is the
+            hint's cause), gives nothing, or changes what it was given.
     """
     need(callable(answer), f"Give the function itself, not {_say(answer)}.")
     name = getattr(answer, "__name__", "the function")
@@ -216,7 +216,7 @@ def call(answer: Callable[..., Any], *arguments: Any) -> Any:
     except NotImplementedError:
         raise Hint("Not written yet: put your lines where the dots are.") from None
     except (Exception, SystemExit) as error:
-        raise Hint(f"{shown} raised {_reason(error)}") from None
+        raise Hint(f"{shown} raised {_reason(error)}") from error
     need(
         not isinstance(got, EllipsisType),
         "Not written yet: put your lines where the dots are.",
