@@ -291,7 +291,10 @@ def _keep_outputs(cell: NotebookNode, where: str, pictures: Path, base: str) -> 
             if output.name == "stderr":
                 raise BuildError(f"{where} writes to stderr:\n{output.text[:500]}")
             output.text = _neutral(output.text, where, base)
-            kept.append(output)
+            if kept and kept[-1].output_type == "stream":  # sent in parts, as the moment had it
+                kept[-1].text += output.text
+            else:
+                kept.append(output)
             continue
         data = {kind: output.data[kind] for kind in KEPT if kind in output.data}
         if WIDGET in output.data:

@@ -125,7 +125,7 @@ def test_outputs_are_kept_and_widgets_are_pictures(build, tiny_source, tmp_path)
     notebook = nbformat.read(tmp_path / "11_tiny.ipynb", as_version=4)
     assert notebook.metadata.keys() == {"kernelspec", "language_info"}
     check, panel, text = notebook.cells[3:]
-    assert check.outputs[0].text.startswith("0/3: discounted_return([1, 1, 1], 0.5) gives None")
+    assert check.outputs[0].text.startswith("0/3: discounted_return([1, 2, 4], 0.5) gives None")
     assert panel.outputs[0].text == "a panel 1\n"
     data = panel.outputs[1].data
     assert data.keys() == {"image/png", "text/plain"}
@@ -206,6 +206,14 @@ def test_a_bar_of_progress_and_the_builds_own_folder_leave_no_trace(build, tmp_p
     cell = nbformat.v4.new_code_cell("x", outputs=outputs)
     build._keep_outputs(cell, "cell 1", tmp_path, "/var/build-7")
     assert [one.text for one in cell.outputs] == ["in models/snake"]
+
+
+def test_what_was_printed_in_one_go_stays_in_one_piece(build, tmp_path):
+    figure = output("display_data", data={"text/plain": "a figure"})
+    parts = [stream("0/3: "), stream("no"), stream("\n"), figure, stream("after")]
+    cell = nbformat.v4.new_code_cell("x", outputs=parts)
+    build._keep_outputs(cell, "cell 1", tmp_path, "/tmp/build")
+    assert [one.get("text") for one in cell.outputs] == ["0/3: no\n", None, "after"]
 
 
 def test_a_picture_without_a_widget_is_refused(build, tmp_path):
