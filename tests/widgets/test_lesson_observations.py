@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
-from rlplay.errors import ConfigError
 from rlplay.agents import count_parameters, create_agent
 from rlplay.envs import create_env
+from rlplay.errors import ConfigError
 from rlplay.lessons.observations import NO_FOOD
 from rlplay_widgets.lesson import load_lesson
 from rlplay_widgets.lessons.observations import show_boards
