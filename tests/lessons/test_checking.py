@@ -210,6 +210,10 @@ def test_an_answer_that_waits_is_given_up(line, monkeypatch):
     assert signal.getsignal(signal.SIGALRM) is before
 
 
+def test_an_answer_without_an_end_leaves_room_below_10_seconds():
+    assert checking._PATIENCE <= 8
+
+
 @pytest.mark.parametrize("keeps", [False, True], ids=["plain", "bare except"])
 def test_a_loop_without_end_is_given_up(line, monkeypatch, keeps):
     monkeypatch.setattr(checking, "_PATIENCE", 0.2)

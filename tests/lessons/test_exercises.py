@@ -126,7 +126,7 @@ def test_a_right_answer_is_taken(line, name, answer):
     assert line(name, answer) == f"ok {parts}/{parts}"
     began = time.process_time()
     assert line(name, answer) == f"ok {parts}/{parts}"
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 3  # of a processor, however busy the machine is
 
 
 @pytest.mark.parametrize(("name", "answer", "hint"), MANY_WRONG)
