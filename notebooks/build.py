@@ -46,7 +46,7 @@ SOURCES = NOTEBOOKS / "source"
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 COMPARED = "# NBVAL_CHECK_OUTPUT"
-#: Lines of code that a cell asks a student to read or to write.
+#: Lines of code of a cell, as a student finds it and with the answer in.
 MOST_LINES = 10
 #: Bytes of a picture.
 MOST_BYTES = 200_000
@@ -172,20 +172,13 @@ def _checked(text: str, where: str, *, solved: bool) -> str:
         hidden = hide_solutions(text)
     except ValueError as error:
         raise BuildError(f"{where}: {error}.") from None
-    for what, lines in (("shows", count_lines(hidden)), ("asks for", _answer_lines(text))):
+    for what, lines in (("shows", count_lines(hidden)), ("has, solved,", count_lines(text))):
         if lines > MOST_LINES:
             raise BuildError(
                 f"{where} {what} {lines} lines of code; at most {MOST_LINES}. Part it, or move "
                 f"what is no part of the lesson's idea into a module. It begins:\n{text[:200]}"
             )
     return text if solved else hidden
-
-
-def _answer_lines(text: str) -> int:
-    """The lines of code of a cell's answers."""
-    answers = re.findall(rf"^\s*{BEGIN}\n(.*?)^\s*{END}", text, re.MULTILINE | re.DOTALL)
-    code = (line.strip() for answer in answers for line in answer.splitlines())
-    return sum(bool(line) and not line.startswith("#") for line in code)
 
 
 def _picture(source: Path, where: str, metadata: dict[str, Any]) -> dict[str, Any]:

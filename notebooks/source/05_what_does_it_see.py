@@ -3,7 +3,7 @@
 #
 # **Goal:** you can say what an agent is told about its world, and what it can never learn because it is not told.
 #
-# Time: about 50 minutes. You need: state, action, reward (lesson 1), and having seen a snake learn (the quickstart).
+# Time: about 55 minutes. You need: state, action, reward (lesson 1), and having seen a snake learn (the quickstart).
 
 # %% [markdown]
 # ## 1. A state is not what the agent sees
