@@ -132,7 +132,7 @@ class GymnasiumEnv(BaseEnvironment):
 
     def _draws(self) -> bool:
         """Whether the environment says that it draws arrays, or does not say."""
-        creator = gymnasium.spec(self.gymnasium_name).entry_point
+        creator: Any = gymnasium.spec(self.gymnasium_name).entry_point
         if isinstance(creator, str):
             creator = load_env_creator(creator)
         metadata = getattr(creator, "metadata", None)
