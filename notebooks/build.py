@@ -59,10 +59,25 @@ KEPT = ("text/plain", "text/html", "text/latex", "text/markdown", "image/png", "
 #: A bar of tqdm, which means nothing once it is full: 45%|████ | 9/20 [00:01<00:01, 9step/s]
 PROGRESS = re.compile(r"\[\d\d:\d\d[^\]]*/s\]\s*$")
 CHECK = re.compile(r"""^check\(\s*["']([\w-]+)["']""", re.MULTILINE)
+#: Run in the kernel before the first cell: remembers what threads print, which would come up in
+#: whatever cell runs by then.
+LISTEN = """
+import sys, threading
+from ipykernel.iostream import OutStream
+sys.printed_by_threads = []
+write = OutStream.write
+def heard(stream, text):
+    if threading.current_thread() is not threading.main_thread():
+        sys.printed_by_threads.append(f"{threading.current_thread().name}: {text}")
+    return write(stream, text)
+OutStream.write = heard
+"""
 #: Asked of the kernel after the last cell.
 STILL_RUNS = """
+import sys
 import rlplay.training.session as _session
 print([session.run_id for session in _session.sessions() if not session.has_ended()])
+print(sys.printed_by_threads)
 """
 
 
@@ -239,7 +254,7 @@ def run_notebook(notebook: NotebookNode, name: str, pictures: Path) -> None:
 
     Raises:
         BuildError: When a cell fails, shows a widget without a picture, writes to stderr or names
-            a place on this machine, or when a session still runs at the end.
+            a place on this machine, when a thread prints, or when a session still runs at the end.
     """
     with tempfile.TemporaryDirectory(prefix="rlplay-build-") as base:
         environment = {
@@ -256,7 +271,10 @@ def run_notebook(notebook: NotebookNode, name: str, pictures: Path) -> None:
             kernel_name=KERNEL["name"],
             record_timing=False,
             store_widget_state=False,
-            extra_arguments=["--log-level=ERROR"],
+            extra_arguments=[
+                "--log-level=ERROR",
+                f"--IPKernelApp.exec_lines={[f'exec({LISTEN!r}, {{}})']!r}",
+            ],
             resources={"metadata": {"path": base}},
         )
         try:
@@ -264,9 +282,12 @@ def run_notebook(notebook: NotebookNode, name: str, pictures: Path) -> None:
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             words = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
             raise BuildError(f"{name} does not run:\n{words}") from None
-        running = "".join(output.get("text", "") for output in notebook.cells.pop().outputs)
-        if running.strip() != "[]":
-            raise BuildError(f"{name} leaves sessions running: {running.strip()}. Stop them.")
+        said = "".join(output.get("text", "") for output in notebook.cells.pop().outputs)
+        running, printed = said.strip().split("\n")
+        if running != "[]":
+            raise BuildError(f"{name} leaves sessions running: {running}. Stop them.")
+        if printed != "[]":
+            raise BuildError(f"{name} prints from a thread: {printed[:500]}. Print from a cell.")
         notebook.metadata = new_notebook(
             metadata={"kernelspec": KERNEL, "language_info": {"name": "python"}}
         ).metadata
@@ -295,7 +316,7 @@ def _keep_outputs(cell: NotebookNode, where: str, pictures: Path, base: str) -> 
                 continue
             if picture is None and "image/png" not in data:
                 raise BuildError(f'{where} shows a widget: name its picture="..." in the mark.')
-        if picture is not None and (WIDGET in output.data or "image/png" in data):
+        if picture is not None:
             content = base64.b64encode((pictures / picture).read_bytes()).decode()
             alt = f"A picture of what this cell shows while it runs: {Path(picture).stem}"
             data = {"image/png": content, "text/plain": alt}
@@ -309,7 +330,7 @@ def _keep_outputs(cell: NotebookNode, where: str, pictures: Path, base: str) -> 
         output.metadata = {}
         kept.append(output)
     if picture is not None:
-        raise BuildError(f"{where} names the picture {picture!r}, and shows no widget.")
+        raise BuildError(f"{where} names the picture {picture!r}, and shows nothing.")
     cell.outputs = kept
     cell.metadata.pop("execution", None)
 

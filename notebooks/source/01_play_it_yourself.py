@@ -22,7 +22,7 @@
 #
 # **Predict** before you play: how many apples will you eat in your best game? Write the number down.
 
-# %%
+# %% picture="01_play.png"
 from rlplay_widgets import Playground
 from rlplay_widgets.lessons.returns import MyGames
 
@@ -248,7 +248,7 @@ check("three_apples", actions)
 #
 # **Predict** first: is it safer than the greedy one, or faster? Then press **Race**.
 
-# %%
+# %% picture="01_race.png"
 from rlplay_widgets.lessons.returns import race_against
 
 race = Playground(lesson="play-it-yourself")
