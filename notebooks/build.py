@@ -62,15 +62,14 @@ CHECK = re.compile(r"""^check\(\s*["']([\w-]+)["']""", re.MULTILINE)
 #: Run in the kernel before the first cell: remembers what threads print, which would come up in
 #: whatever cell runs by then.
 LISTEN = """
-import sys, threading
-from ipykernel.iostream import OutStream
+import io, sys, threading
 sys.printed_by_threads = []
-write = OutStream.write
-def heard(stream, text):
-    if threading.current_thread() is not threading.main_thread():
-        sys.printed_by_threads.append(f"{threading.current_thread().name}: {text}")
-    return write(stream, text)
-OutStream.write = heard
+class Listener(io.StringIO):
+    def write(self, text):
+        if threading.current_thread() is not threading.main_thread():
+            sys.printed_by_threads.append(f"{threading.current_thread().name}: {text}")
+        return len(text)
+sys.stdout.echo = sys.stderr.echo = Listener()  # ipykernel tells it what is printed, at once
 """
 #: Asked of the kernel after the last cell.
 STILL_RUNS = """
