@@ -23,6 +23,8 @@ TEST_NOTEBOOKS = rm -rf build/notebook-models build/solutions && \
   $(BIN)/python notebooks/build.py --solutions build/solutions --expected && \
   RLPLAY_CI=1 RLPLAY_MODELS="$(CURDIR)/build/notebook-models" \
   $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --nbval-lax notebooks build/solutions
+# Seconds that all of them may take.
+MOST_SECONDS := 240
 
 .PHONY: help lab test test-long notebooks clean
 
@@ -57,7 +59,14 @@ test-long: $(VENV)/.test-ready
 	$(BIN)/python tests/benchmarks/playground_speed.py memory --minutes 60
 	for time in 1 2 3 4 5 6 7 8 9 10; do \
 	  echo "The notebooks, time $$time of 10"; \
+	  began=$$(date +%s); \
 	  { $(TEST_NOTEBOOKS); } || exit 1; \
+	  took=$$(( $$(date +%s) - began )); \
+	  echo "All notebooks took $$took s"; \
+	  if [ $$took -gt $(MOST_SECONDS) ]; then \
+	    echo "THE NOTEBOOKS TOOK LONGER THAN $(MOST_SECONDS) s. On a machine of 2 cores that has nothing else to do, they must not."; \
+	    exit 1; \
+	  fi; \
 	done
 
 notebooks: $(VENV)/.test-ready

@@ -46,7 +46,7 @@ SOURCES = NOTEBOOKS / "source"
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 COMPARED = "# NBVAL_CHECK_OUTPUT"
-#: Lines of code that a cell asks a student to read or to write.
+#: Lines of code of a cell, as a student finds it and with the answer in.
 MOST_LINES = 10
 #: Bytes of a picture.
 MOST_BYTES = 200_000
@@ -59,10 +59,24 @@ KEPT = ("text/plain", "text/html", "text/latex", "text/markdown", "image/png", "
 #: A bar of tqdm, which means nothing once it is full: 45%|████ | 9/20 [00:01<00:01, 9step/s]
 PROGRESS = re.compile(r"\[\d\d:\d\d[^\]]*/s\]\s*$")
 CHECK = re.compile(r"""^check\(\s*["']([\w-]+)["']""", re.MULTILINE)
+#: Run in the kernel before the first cell: remembers what threads print, which would come up in
+#: whatever cell runs by then.
+LISTEN = """
+import io, sys, threading
+sys.printed_by_threads = []
+class Listener(io.StringIO):
+    def write(self, text):
+        if threading.current_thread() is not threading.main_thread():
+            sys.printed_by_threads.append(f"{threading.current_thread().name}: {text}")
+        return len(text)
+sys.stdout.echo = sys.stderr.echo = Listener()  # ipykernel tells it what is printed, at once
+"""
 #: Asked of the kernel after the last cell.
 STILL_RUNS = """
+import sys
 import rlplay.training.session as _session
 print([session.run_id for session in _session.sessions() if not session.has_ended()])
+print(sys.printed_by_threads)
 """
 
 
@@ -172,20 +186,13 @@ def _checked(text: str, where: str, *, solved: bool) -> str:
         hidden = hide_solutions(text)
     except ValueError as error:
         raise BuildError(f"{where}: {error}.") from None
-    for what, lines in (("shows", count_lines(hidden)), ("asks for", _answer_lines(text))):
+    for what, lines in (("shows", count_lines(hidden)), ("has, solved,", count_lines(text))):
         if lines > MOST_LINES:
             raise BuildError(
                 f"{where} {what} {lines} lines of code; at most {MOST_LINES}. Part it, or move "
                 f"what is no part of the lesson's idea into a module. It begins:\n{text[:200]}"
             )
     return text if solved else hidden
-
-
-def _answer_lines(text: str) -> int:
-    """The lines of code of a cell's answers."""
-    answers = re.findall(rf"^\s*{BEGIN}\n(.*?)^\s*{END}", text, re.MULTILINE | re.DOTALL)
-    code = (line.strip() for answer in answers for line in answer.splitlines())
-    return sum(bool(line) and not line.startswith("#") for line in code)
 
 
 def _picture(source: Path, where: str, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -246,7 +253,7 @@ def run_notebook(notebook: NotebookNode, name: str, pictures: Path) -> None:
 
     Raises:
         BuildError: When a cell fails, shows a widget without a picture, writes to stderr or names
-            a place on this machine, or when a session still runs at the end.
+            a place on this machine, when a thread prints, or when a session still runs at the end.
     """
     with tempfile.TemporaryDirectory(prefix="rlplay-build-") as base:
         environment = {
@@ -263,7 +270,10 @@ def run_notebook(notebook: NotebookNode, name: str, pictures: Path) -> None:
             kernel_name=KERNEL["name"],
             record_timing=False,
             store_widget_state=False,
-            extra_arguments=["--log-level=ERROR"],
+            extra_arguments=[
+                "--log-level=ERROR",
+                f"--IPKernelApp.exec_lines={[f'exec({LISTEN!r}, {{}})']!r}",
+            ],
             resources={"metadata": {"path": base}},
         )
         try:
@@ -271,9 +281,12 @@ def run_notebook(notebook: NotebookNode, name: str, pictures: Path) -> None:
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             words = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
             raise BuildError(f"{name} does not run:\n{words}") from None
-        running = "".join(output.get("text", "") for output in notebook.cells.pop().outputs)
-        if running.strip() != "[]":
-            raise BuildError(f"{name} leaves sessions running: {running.strip()}. Stop them.")
+        said = "".join(output.get("text", "") for output in notebook.cells.pop().outputs)
+        running, printed = said.strip().split("\n")
+        if running != "[]":
+            raise BuildError(f"{name} leaves sessions running: {running}. Stop them.")
+        if printed != "[]":
+            raise BuildError(f"{name} prints from a thread: {printed[:500]}. Print from a cell.")
         notebook.metadata = new_notebook(
             metadata={"kernelspec": KERNEL, "language_info": {"name": "python"}}
         ).metadata
@@ -291,7 +304,10 @@ def _keep_outputs(cell: NotebookNode, where: str, pictures: Path, base: str) -> 
             if output.name == "stderr":
                 raise BuildError(f"{where} writes to stderr:\n{output.text[:500]}")
             output.text = _neutral(output.text, where, base)
-            kept.append(output)
+            if kept and kept[-1].output_type == "stream":  # sent in parts, as the moment had it
+                kept[-1].text += output.text
+            else:
+                kept.append(output)
             continue
         data = {kind: output.data[kind] for kind in KEPT if kind in output.data}
         if WIDGET in output.data:
@@ -299,7 +315,7 @@ def _keep_outputs(cell: NotebookNode, where: str, pictures: Path, base: str) -> 
                 continue
             if picture is None and "image/png" not in data:
                 raise BuildError(f'{where} shows a widget: name its picture="..." in the mark.')
-        if picture is not None and (WIDGET in output.data or "image/png" in data):
+        if picture is not None:
             content = base64.b64encode((pictures / picture).read_bytes()).decode()
             alt = f"A picture of what this cell shows while it runs: {Path(picture).stem}"
             data = {"image/png": content, "text/plain": alt}
@@ -313,7 +329,7 @@ def _keep_outputs(cell: NotebookNode, where: str, pictures: Path, base: str) -> 
         output.metadata = {}
         kept.append(output)
     if picture is not None:
-        raise BuildError(f"{where} names the picture {picture!r}, and shows no widget.")
+        raise BuildError(f"{where} names the picture {picture!r}, and shows nothing.")
     cell.outputs = kept
     cell.metadata.pop("execution", None)
 

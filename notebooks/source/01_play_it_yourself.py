@@ -22,7 +22,7 @@
 #
 # **Predict** before you play: how many apples will you eat in your best game? Write the number down.
 
-# %%
+# %% picture="01_play.png"
 from rlplay_widgets import Playground
 from rlplay_widgets.lessons.returns import MyGames
 
@@ -244,16 +244,15 @@ check("three_apples", actions)
 # %% [markdown]
 # ## A race against one that has learned
 #
-# A sample run comes with rlplay: an agent that has trained on a board of 10. Run the cell, open the tab **Compare**, choose **Race**, and add *random moves* as a third lane with **+**. The second lane, *straight to the apple*, is greedy as yours, but makes no move that ends the game at once. All play the same seeds, move by move.
+# A sample run comes with rlplay: an agent that has trained on a board of 10. Run the cell, choose **Race** in the tab **Compare**, and add *random moves* as a third lane with **+**. The first lane is *Sample: good*. The second one, *straight to the apple*, is greedy as yours, but makes no move that ends the game at once. All play the same seeds, move by move.
 #
 # **Predict** first: is it safer than the greedy one, or faster? Then press **Race**.
 
-# %%
-from rlplay_widgets.lessons.returns import bring_sample
+# %% picture="01_race.png"
+from rlplay_widgets.lessons.returns import race_against
 
-bring_sample("good")
 race = Playground(lesson="play-it-yourself")
-race.open_tab("Compare")
+race_against(race, "good")
 race
 
 # %% [markdown]

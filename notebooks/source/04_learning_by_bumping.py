@@ -142,11 +142,26 @@ choose = EpsilonGreedy(epsilon=0.2, seed=1)
 print("chosen:", [choose([0.0, 5.0, 1.0, 2.0]) for _ in range(20)])
 
 # %% [markdown]
-# **Exercise 5.** Write the whole algorithm; your functions from above do the work.
+# **Exercise 5.** Write the whole algorithm; your functions from above do the work. First one step of it: choose an action, do it, compute the target, and update `table[state, action]`. Give the next state, and whether the episode has ended.
+
+
+# %%
+def learn_step(world, table, state, choose, alpha, gamma):
+    """Do one step, and learn from it: give the next state, and whether it was the last step."""
+    ### BEGIN SOLUTION
+    action = choose(table[state])
+    next_state, reward, ended = world.step(action)
+    target = q_learning_target(reward, table[next_state], gamma, ended)
+    table[state, action] = td_update(table[state, action], target, alpha)
+    return next_state, ended
+    ### END SOLUTION
+
+
+# %% [markdown]
+# Then all episodes:
 #
 # - the table begins with 0 everywhere: `np.zeros((world.num_states, world.num_actions))`
-# - each episode begins with `state = world.reset()` and goes on until `ended`
-# - in each step: choose an action, do it, compute the target, update `table[state, action]`, and then the next state is the state
+# - each episode begins with `state = world.reset()`, and goes on, step by step, until `ended`
 # - at the end return the table
 #
 # The check lets your agent learn on a small cliff for 400 episodes, always with the same random numbers, and follows the best actions of your table.
@@ -162,11 +177,7 @@ def q_learning(world, choose, episodes, alpha, gamma):
     for _ in range(episodes):
         state, ended = world.reset(), False
         while not ended:
-            action = choose(table[state])
-            next_state, reward, ended = world.step(action)
-            target = q_learning_target(reward, table[next_state], gamma, ended)
-            table[state, action] = td_update(table[state, action], target, alpha)
-            state = next_state
+            state, ended = learn_step(world, table, state, choose, alpha, gamma)
     return table
     ### END SOLUTION
 

@@ -3,7 +3,7 @@
 #
 # **Goal:** you can say what an agent is told about its world, and what it can never learn because it is not told.
 #
-# Time: about 50 minutes. You need: state, action, reward (lesson 1), and having seen a snake learn (the quickstart).
+# Time: about 55 minutes. You need: state, action, reward (lesson 1), and having seen a snake learn (the quickstart).
 
 # %% [markdown]
 # ## 1. A state is not what the agent sees
@@ -212,12 +212,12 @@ lines = []
 for name, vision in {"5 x 5": 2, "11 x 11": 5, "whole board": -1}.items():
     options = config.env_config | {"vision": vision}
     inputs = rlplay.create_env("snake", **options).observation_space.shape[0]
-    network = rlplay.build_network(inputs, 3, config.network_config)
+    network = rlplay.build_network(inputs, 4, config.network_config)  # 3 actions, and V
     lines.append(f"{name:12} {inputs:4} inputs, {rlplay.count_parameters(network):6,} parameters")
 print("\n".join(lines))
 
 # %% [markdown]
-# The last layers cost the same, whatever is seen. Your function should give the same numbers. The **Network** tab of the panel draws it.
+# The network has four outputs: one for each action, and one for the value of the state, which PPO learns beside them (lesson 8 says why). The last layers cost the same, whatever is seen. Your function should give the same numbers, and the **Network** tab of the panel draws the first network.
 #
 # When you are done, this ends what still trains:
 

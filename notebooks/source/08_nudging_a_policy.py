@@ -245,7 +245,7 @@ panel = Playground(lesson="nudging-a-policy")
 display(ClipBand(panel), panel)
 
 # %% [markdown]
-# **Compare:** clip does not *stop* the ratios. It takes the push away from those that have left the band; they may still drift out with the others. With a tiny band nearly nothing is paid, and learning is slow. With no band and a high learning rate a single update can throw a good policy away: KL jumps, and the score falls.
+# **Compare:** clip does not *stop* the ratios. It takes the push away from those that have left the band on the side to which their advantage pushes; they may still drift further out with the others. Those that left it on the other side keep their push, and it brings them back. With a tiny band nearly nothing is paid, and learning is slow. With no band and a high learning rate a single update can throw a good policy away: KL jumps, and the score falls.
 #
 # When you are done, this ends what still trains:
 
@@ -258,6 +258,6 @@ for session in rlplay.sessions():
 # %% [markdown]
 # ## What you have seen
 #
-# A policy is nudged towards what went better than expected, and the baseline is what makes "better than expected" out of "good". A return to go, one step and V, or GAE between them: all say how much better. PPO uses the same steps several times and stops pushing an action once its ratio has left the band.
+# A policy is nudged towards what went better than expected, and the baseline is what makes "better than expected" out of "good". A return to go, one step and V, or GAE between them: all say how much better. PPO uses the same steps several times and stops pushing an action once its ratio has left the band in the direction that the advantage asks for.
 #
 # **Next:** was it luck? Lesson 9 asks how sure you can be that one run is better than another.

@@ -216,7 +216,7 @@ print([round(score, 1) for score in scores])
 # %% [markdown]
 # The **Compare** tab shows them: tick your runs in the table, then tick **group seeds**, and five curves become one line in a band. It can save the figure.
 
-# %%
+# %% picture="09_compare.png"
 from rlplay_widgets import Playground
 
 panel = Playground(lesson="was-it-luck")

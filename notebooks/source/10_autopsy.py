@@ -17,11 +17,10 @@
 # %%
 import rlplay
 from rlplay.lessons import check
-from rlplay.samples import sample_path
+from rlplay_widgets.lessons.returns import bring_sample
 
-storage = rlplay.get_storage_manager()
-good = storage.import_run(sample_path("good"))
-lines = storage.load_metrics(*good)
+good = bring_sample("good")  # the run's id
+lines = rlplay.get_storage_manager().load_metrics("snake", good)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -88,7 +87,7 @@ from rlplay_widgets import Playground
 
 patient = load_case("patient")
 panel = Playground(lesson="autopsy")
-panel.desk.run = good
+panel.desk.run = ("snake", good)
 panel.desk.open_replay(patient, at=patient.length)
 panel
 
@@ -98,6 +97,12 @@ panel
 # ## The last way out
 #
 # The computer can look for it. `frames.fork(step)` gives the environment as it stood after `step` steps, ready to go another way. `find_way(env, steps)` tries all actions, one after the other, and goes back when it is stuck, until it finds actions that keep the snake alive for so many steps (or gives `None`).
+#
+# The patient died in step $T$. Rewound by $b$ steps, its game stands at step
+#
+# $$t = T - b,$$
+#
+# and to be alive $n$ steps after the old death, the fork has to live $b + n$ steps from there. In the code, $T$ is `patient.length`, $b$ is `back`, $t$ is `step`, and $n$ is `BEYOND`:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -105,8 +110,8 @@ from rlplay.lessons.autopsy import BEYOND, find_way
 
 frames = patient.frames()
 for back in (40, 20):
-    env = frames.fork(patient.length - back)
-    way = find_way(env, back + BEYOND)
+    step = patient.length - back
+    way = find_way(frames.fork(step), back + BEYOND)
     print(f"{back} steps before: {'a way' if way else 'no way'} to live {BEYOND} steps longer")
 
 # %% [markdown]
@@ -235,7 +240,7 @@ import os
 
 from rlplay.lessons.tournament import play_tournament
 
-players = {"the sample": good.run_id, "the rule": towards_the_apple}
+players = {"the sample": good, "the rule": towards_the_apple}
 # players["me"] = follow_cycle(next_cell, 10)
 seeds = [31, 5] if os.environ.get("RLPLAY_CI") else [31, 5, 77, 12, 8, 99, 41, 60]
 table = play_tournament(players, seeds, folder="tournament")

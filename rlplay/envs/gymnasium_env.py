@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import io
 import re
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import load_env_creator
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -30,6 +32,11 @@ __all__ = ["PREFIX", "GymnasiumConfig", "GymnasiumEnv", "gymnasium_class"]
 PREFIX: Final = "gymnasium:"
 #: Width and height of a picture for the board, at most, in pixels.
 _PICTURE: Final = 320
+#: What is said of an environment that cannot be drawn.
+_DRAWS_NOTHING: Final = (
+    "{} draws no picture. For one, its __init__ takes render_mode, its metadata names it "
+    '(render_modes: ["rgb_array"]), and its render() gives an array (height, width, 3) uint8'
+)
 
 
 class GymnasiumConfig(BaseModel):
@@ -72,6 +79,7 @@ class GymnasiumEnv(BaseEnvironment):
         render_mode: str | None = None,
     ) -> None:
         super().__init__(config, rewards, render_mode=render_mode)
+        self._cannot_draw = ""
         self.inner = self._make()
         what = f"{PREFIX}{self.gymnasium_name}"
         if not isinstance(self.inner.action_space, spaces.Discrete):
@@ -100,24 +108,36 @@ class GymnasiumEnv(BaseEnvironment):
             high = np.asarray(flat.high, np.float32).reshape(size)
             self.observation_space = spaces.Box(low, high, (size,), np.float32)
         self._observation = np.zeros(self.observation_space.shape, np.float32)
-        self._cannot_draw = ""
 
     def _make(self) -> gymnasium.Env[Any, Any]:
         options: dict[str, Any] = dict(self.config.options)
         if self.config.max_steps is not None:
             options["max_episode_steps"] = self.config.max_steps
+        make = partial(gymnasium.make, self.gymnasium_name, disable_env_checker=True, **options)
         try:
-            return gymnasium.make(
-                self.gymnasium_name,
-                render_mode="rgb_array",
-                disable_env_checker=True,
-                **options,
-            )
+            if self._draws():
+                try:
+                    return make(render_mode="rgb_array")
+                except TypeError as error:
+                    if "unexpected keyword argument 'render_mode'" not in str(error):
+                        raise
+            # Somebody's own, as short as it can be: it trains as well.
+            self._cannot_draw = _DRAWS_NOTHING.format(self.gymnasium_name)
+            return make()
         except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"Gymnasium cannot make {self.gymnasium_name!r}: {error}. Look at its options, or "
                 "install what it needs."
             ) from error
+
+    def _draws(self) -> bool:
+        """Whether the environment says that it draws arrays, or does not say."""
+        creator: Any = gymnasium.spec(self.gymnasium_name).entry_point
+        if isinstance(creator, str):
+            creator = load_env_creator(creator)
+        metadata = getattr(creator, "metadata", None)
+        modes = metadata.get("render_modes") if isinstance(metadata, dict) else None
+        return modes is None or "rgb_array" in modes
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -158,7 +178,9 @@ class GymnasiumEnv(BaseEnvironment):
                 picture: Any = self.inner.render()
                 if isinstance(picture, np.ndarray) and picture.ndim == 3:
                     return np.asarray(picture, np.uint8)
-                self._cannot_draw = f"{self.gymnasium_name} gives no picture"
+                self._cannot_draw = _DRAWS_NOTHING.format(self.gymnasium_name)
+            except NotImplementedError:
+                self._cannot_draw = _DRAWS_NOTHING.format(self.gymnasium_name)
             except gymnasium.error.DependencyNotInstalled:
                 self._cannot_draw = (
                     f"The picture of {self.gymnasium_name} needs pygame: "

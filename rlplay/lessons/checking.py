@@ -65,8 +65,8 @@ _LESSONS: Final = (
     "seeds",
     "autopsy",
 )
-#: Seconds after which an answer that has not come to an end is given up.
-_PATIENCE: Final = 10.0
+#: Seconds after which an answer that has not come to an end is given up; a check takes under 10.
+_PATIENCE: Final = 8.0
 #: Two numbers are equal up to this, relative to the larger one where it is above 1.
 _TOLERANCE: Final = 1e-9
 
@@ -202,8 +202,8 @@ def call(answer: Callable[..., Any], *arguments: Any) -> Any:
         What it gives; never None or an ellipsis.
 
     Raises:
-        Hint: When it is no function, does not take these inputs, raises, gives nothing, or
-            changes what it was given.
+        Hint: When it is no function, does not take these inputs, raises (the exception is the
+            hint's cause), gives nothing, or changes what it was given.
     """
     need(callable(answer), f"Give the function itself, not {_say(answer)}.")
     name = getattr(answer, "__name__", "the function")
@@ -216,7 +216,7 @@ def call(answer: Callable[..., Any], *arguments: Any) -> Any:
     except NotImplementedError:
         raise Hint("Not written yet: put your lines where the dots are.") from None
     except (Exception, SystemExit) as error:
-        raise Hint(f"{shown} raised {_reason(error)}") from None
+        raise Hint(f"{shown} raised {_reason(error)}") from error
     need(
         not isinstance(got, EllipsisType),
         "Not written yet: put your lines where the dots are.",
@@ -242,8 +242,9 @@ def expect(
 
     Raises:
         Hint: When it is something else; the hint of a mistake that gives just this value, or both
-            values.
+            values, or the difference where both would read the same.
     """
+    array: np.ndarray | None = None
     if isinstance(true, str | bool | np.bool_):
         fits: Callable[[Any], bool] = lambda value: type(got) is type(value) and got == value  # noqa: E731
         need(
@@ -254,14 +255,30 @@ def expect(
         if not isinstance(true, str):
             got, true = bool(got), bool(true)
     else:
-        array = _numbers(got, np.shape(true), what)
-        fits = lambda value: np.shape(value) == array.shape and _close(array, value)  # noqa: E731
+        array = numbers = _numbers(got, np.shape(true), what)
+        fits = lambda value: np.shape(value) == numbers.shape and _close(numbers, value)  # noqa: E731
     if fits(true):
         return
     for hint, value in (mistakes or {}).items():
         if fits(value):
             raise Hint(hint)
-    raise Hint(f"{what} should be {_say(true)}, not {_say(got)}.")
+    wanted, came = _say(true), _say(array if hasattr(got, "detach") else got)
+    if array is not None and wanted.strip("[()]") == came.strip("[()]"):
+        raise Hint(_where_they_differ(array, np.asarray(true, np.float64), what))
+    raise Hint(f"{what} should be {wanted}, not {came}.")
+
+
+def _where_they_differ(got: np.ndarray, true: np.ndarray, what: str) -> str:
+    """Say what is different where a few digits, or the first few numbers, are the same."""
+    apart = np.abs(got - true)
+    place = np.unravel_index(apart.argmax(), apart.shape)
+    wanted, came = _say(true[place]), _say(got[place])
+    if wanted != came:
+        return f"{what} should be {wanted} at the place {_say([*place])}, not {came}."
+    return (
+        f"{what} is nearly right, and off by {apart[place]:.1g}: are these numbers of 32 bits, or "
+        "rounded ones? Compute in float64."
+    )
 
 
 def _numbers(got: Any, shape: tuple[int, ...], what: str) -> np.ndarray:

@@ -173,7 +173,7 @@ def _food_ahead(answer: Callable[..., Any]) -> Iterator[None]:
             "That is seen from the food: take food minus head.": -true,
             "To the right comes first, behind second: yours are the other way round.": true[::-1],
             "The second number is behind, not ahead: change its sign.": true * [1, -1],
-            "That is right, not left, with a wrong sign: to the right is positive.": true * [-1, 1],
+            "The first number is to the right, not to the left: change its sign.": true * [-1, 1],
         }
         if heading != "up":
             turned = {

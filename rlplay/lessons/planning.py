@@ -72,7 +72,7 @@ def plan(
 def _action_value(answer: Callable[[Outcomes, Sequence[float], float], float]) -> Iterator[None]:
     cases: tuple[tuple[Outcomes, list[float], float], ...] = (
         ([(1.0, 1, 3.0)], [7.0, 4.0], 0.5),
-        ([(0.8, 2, 1.0), (0.1, 0, -2.0), (0.1, 1, 0.0)], [1.0, 2.0, 5.0], 0.9),
+        ([(0.8, 1, 1.0), (0.1, 0, -1.0), (0.1, 2, 0.0)], [1.0, 2.0, 5.0], 0.9),
         ([], [1.0, 2.0], 0.9),
     )
     for outcomes, values, gamma in cases:

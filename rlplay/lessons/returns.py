@@ -25,12 +25,14 @@ def discounted_return(rewards: Sequence[float], gamma: float) -> float:
 
 @exercise("discounted_return", parts=3)
 def _discounted_return(answer: Callable[[list[float], float], float]) -> Iterator[None]:
-    for rewards, gamma in (([1.0, 1.0, 1.0], 0.5), ([0.0, 0.0, 8.0], 0.9), ([], 0.9)):
+    for rewards, gamma in (([1.0, 2.0, 4.0], 0.5), ([0.0, 0.0, 8.0], 0.9), ([], 0.9)):
         late = gamma * discounted_return(rewards, gamma)
         expect(
             call(answer, rewards, gamma),
             discounted_return(rewards, gamma),
             {
+                "That looks back: the last reward counts in full, and the first one least. Walk "
+                "from the last reward to the first: reversed(rewards).": _so_far(rewards, gamma),
                 "That is the sum without gamma: each reward is worth gamma times less than the "
                 "one before.": sum(rewards),
                 "The first reward is not discounted: its factor is gamma ** 0 = 1.": late,
@@ -38,6 +40,11 @@ def _discounted_return(answer: Callable[[list[float], float], float]) -> Iterato
             what=f"The return of {rewards} with gamma {gamma}",
         )
         yield
+
+
+def _so_far(rewards: Sequence[float], gamma: float) -> float:
+    """What comes out where the rewards are walked through from the first to the last."""
+    return discounted_return(rewards[::-1], gamma)
 
 
 def returns_from_each_step(rewards: Sequence[float], gamma: float) -> list[float]:
@@ -49,10 +56,7 @@ def returns_from_each_step(rewards: Sequence[float], gamma: float) -> list[float
 def _returns_from_each_step(answer: Callable[[list[float], float], list[float]]) -> Iterator[None]:
     for rewards, gamma in (([1.0, 0.0, 4.0], 0.5), ([2.0, 3.0], 1.0), ([0.0, -1.0, 0.0, 1.0], 0.9)):
         true = returns_from_each_step(rewards, gamma)
-        so_far, total = [], 0.0
-        for reward in rewards:
-            total = reward + gamma * total
-            so_far.append(total)
+        so_far = [_so_far(rewards[: step + 1], gamma) for step in range(len(rewards))]
         expect(
             call(answer, rewards, gamma),
             true,
@@ -127,7 +131,7 @@ def _greedy_action(answer: Callable[[Cell, Cell, Cell], int]) -> Iterator[None]:
         ("ahead", (2, 3), (1, 0), (5, 3)),
         ("to the right of a snake that goes up", (4, 4), (0, -1), (6, 4)),
         ("to the left of a snake that goes down", (4, 4), (0, 1), (6, 4)),
-        ("straight behind", (4, 4), (-1, 0), (7, 4)),
+        ("behind, and to the left of a snake that goes left", (4, 4), (-1, 0), (7, 6)),
     )
     for where, head, direction, food in cases:
         got = call(answer, head, direction, food)

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import base64
+import io
+
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from PIL import Image
 
 import rlplay
 from rlplay.agents.planning import policy_iteration, value_iteration
@@ -260,8 +265,6 @@ def test_a_discrete_observation_is_a_row_of_a_table():
 
 
 def test_where_no_picture_can_be_drawn_the_state_says_why(monkeypatch):
-    import gymnasium
-
     env = rlplay.create_env("gymnasium:CartPole-v1")
     env.reset(seed=0)
 
@@ -272,6 +275,96 @@ def test_where_no_picture_can_be_drawn_the_state_says_why(monkeypatch):
     state = env.render_state()
     assert "rlplay[gymnasium-classic]" in state["text"]
     assert len(state["observation"]) == 4
+
+
+class Steps(gymnasium.Env):
+    """An environment of somebody's own, as short as it can be."""
+
+    observation_space = gymnasium.spaces.Discrete(3)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.at = 0
+        return self.at, {}
+
+    def step(self, action):
+        self.at += int(action)
+        return self.at, 1.0, self.at == 2, False, {}
+
+
+class TakesTheMode(Steps):
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+
+
+class Undrawn(TakesTheMode):
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as Gymnasium's own have it
+
+
+class Drawn(Undrawn):
+    def render(self):
+        assert self.render_mode == "rgb_array"
+        picture = np.zeros((400, 640, 3), np.uint8)
+        picture[..., 0] = 50 * self.at
+        return picture
+
+
+@pytest.fixture
+def registered():
+    """Register an environment with Gymnasium, as long as the test lasts."""
+    names = []
+
+    def register(entry_point):
+        names.append(f"Mine{len(names)}-v0")
+        gymnasium.register(names[-1], entry_point=entry_point, max_episode_steps=20)
+        return f"gymnasium:{names[-1]}"
+
+    yield register
+    for name in names:
+        del gymnasium.registry[name]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [Steps, TakesTheMode, Undrawn, lambda: Steps()],
+    ids=["no render_mode", "no metadata", "no render", "a function"],
+)
+def test_what_cannot_be_drawn_trains_and_says_why(registered, own):
+    name = registered(own)
+    env = rlplay.create_env(name)
+    env.reset(seed=0)
+    env.step(1)
+    state = env.render_state()
+    assert "draws no picture. For one, its __init__ takes render_mode" in state["text"]
+    assert state["observation"] == [0, 1, 0]
+    config = rlplay.get_default_config("q-learning", name).replace(num_envs=2)
+    assert rlplay.train(config, steps=40, progress=False).state is rlplay.SessionState.FINISHED
+
+
+def test_the_picture_of_an_environment_is_its_own(registered):
+    env = rlplay.create_env(registered(Drawn))
+    env.reset(seed=0)
+    env.step(1)
+    assert env.render()[0, 0].tolist() == [50, 0, 0]
+    state = env.render_state()
+    picture = Image.open(io.BytesIO(base64.b64decode(state["png"])))
+    assert picture.size == (320, 200)
+    assert picture.getpixel((0, 0)) == (50, 0, 0)
+
+
+@pytest.mark.parametrize("algo", ["dqn", "ppo"])
+@pytest.mark.parametrize("name", ["CartPole-v1", "FrozenLake-v1"])
+def test_networks_train_on_environments_of_gymnasium(algo, name):
+    config = rlplay.get_default_config(algo, f"gymnasium:{name}")
+    short = {"dqn": {"learning_starts": 64, "batch_size": 16}, "ppo": {"num_steps": 32}}
+    config = config.replace(num_envs=4, hyperparams=short[algo])
+    session = rlplay.train(config, steps=512, progress=False)
+    assert session.state is rlplay.SessionState.FINISHED
+    snapshot = session.snapshot()
+    assert snapshot.total_steps >= 512
+    columns, _, _ = session.monitor.history()
+    assert np.isfinite(columns["loss"][-1])
 
 
 @pytest.mark.parametrize(

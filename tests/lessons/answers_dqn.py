@@ -176,6 +176,8 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (target_done, "Truncated is not terminated"),
         (target_always, "The snake is dead here"),
         (target_without_gamma, "gamma is missing"),
+        (lambda r, q, gamma, dead, cut: r if dead else gamma * max(q), "add the reward"),
+        (lambda r, q, gamma, dead, cut: r if dead else gamma * (r + max(q)), "not the reward"),
         (target_mean, "take their maximum"),
         (target_place, "max instead of argmax"),
         (target_all, "a number"),
@@ -188,6 +190,10 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (double_swapped, "The other way round"),
         (double_place, "look up its value"),
         (double_always, "nothing follows"),
+        (
+            lambda r, online, judge, gamma, dead: r if dead else r + judge[online.argmax()],
+            "gamma is missing",
+        ),
         (None, "Not answered yet"),
     ],
     "replay_buffer": [

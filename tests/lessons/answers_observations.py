@@ -142,7 +142,8 @@ RIGHT: dict[str, list[Any]] = {
 
 WRONG: dict[str, list[tuple[Any, str]]] = {
     "one_hot": [
-        (one_hot_from_one, "Python counts from 0"),
+        (one_hot_from_one, "one place too late: Python"),
+        (lambda index, size: np.eye(size)[index - 1], "one place too early: Python"),
         (one_hot_full, "the number itself, repeated"),
         (one_hot_zeros, "There is no 1 yet"),
         (one_hot_inverted, "the others are 0"),
@@ -155,7 +156,11 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (food_in_cells, "divide them by the grid size"),
         (food_backwards, "food minus head"),
         (food_swapped, "the other way round"),
-        (food_sign, "change its sign"),
+        (food_sign, "behind, not ahead"),
+        (
+            lambda head, food, heading, size: food_sign(head, food, heading, size) * -1,
+            "to the right, not to the left",
+        ),
         (food_turned_wrong, "Turned the wrong way round"),
         (lambda head, food, heading, size: 0.5, "numbers of shape"),
         ("ahead", "Give the function itself"),

@@ -114,6 +114,10 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
             lambda o, v, gamma: max((r + gamma * v[s] for p, s, r in o), default=0.0),
             "not the agent",
         ),
+        (
+            lambda o, v, gamma: max((p, r + gamma * v[s]) for p, s, r in o)[1] if o else 0.0,
+            "the likeliest outcome alone",
+        ),
         (lambda o, v, gamma: sum(p * r + gamma * v[s] for p, s, r in o), "p * (r + gamma * V)"),
         (changes_its_input, "changes what it was given"),
         (lambda o, v, gamma: 1 / 0, "raised ZeroDivisionError"),

@@ -91,7 +91,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "softmax": [
         (0.5, "Give the function itself"),
         (lambda z: np.exp(z), "divide by their sum"),
-        (lambda z: z / z.sum() if z.sum() else softmax(z), "take e^z"),
+        (lambda z: z / z.sum(), "take e^z"),
         (lambda z: np.eye(len(z))[int(np.argmax(z))], "argmax"),
         (lambda z: np.exp(z) / np.exp(z).sum(), "too large"),
         (lambda z: float(softmax(z)[0]), "numbers of shape"),
@@ -103,7 +103,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda z, a: softmax(z)[a] * score_function(z, a), "of log pi"),
         (lambda z, a: np.eye(len(z))[a] * score_function(z, a), "lose their own share"),
         (lambda z, a: softmax(z)[::1], "These are the shares"),
-        (lambda z, a: 1 - softmax(z), "These are the shares"),
+        (lambda z, a: 1 - softmax(z), "belongs to the chosen one alone"),
         (lambda z, a: score_function(z, a)[a], "numbers of shape"),
     ],
     "advantages_to_go": [
@@ -114,6 +114,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         ),
         (lambda r, v, g: [-a for a in advantages_to_go(r, v, g)], "signs are turned"),
         (lambda r, v, g: advantages_to_go(r, v, 1.0), "Where is gamma"),
+        (lambda r, v, g: returns_of(r, g), "take the baseline of each step off"),
         (
             lambda r, v, g: [a - b for a, b in zip(r, v, strict=True)],
             "what comes later",
@@ -132,6 +133,10 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (gae_with(last=0.0), "comes last_value"),
         (gae_with(keep=lambda gamma, lam: lam), "not lambda alone"),
         (gae_with(delta_gamma=1.0), "Delta has gamma"),
+        (
+            lambda r, v, last, g, lam: [-a for a in gae(r, v, last, g, lam)],
+            "The signs are turned",
+        ),
         (
             lambda r, v, last, g, lam: list(np.array(gae(r, v, last, g, lam)) + v),
             "advantages plus values",

@@ -29,6 +29,13 @@ def from_each_step_array(rewards, gamma):
 
 
 def looks_back(rewards, gamma):
+    total = 0.0
+    for reward in rewards:
+        total = reward + gamma * total
+    return total
+
+
+def each_looks_back(rewards, gamma):
     returns, total = [], 0.0
     for reward in rewards:
         total = reward + gamma * total
@@ -50,6 +57,11 @@ def greedy_last(head, direction, food):
     return 2 - np.argmin(far[::-1])
 
 
+def goes_on(head, direction, food):
+    behind = sum((f - h) * d for h, d, f in zip(head, direction, food, strict=True)) < 0
+    return 0 if behind else greedy(head, direction, food)
+
+
 def turned(head, direction, food):
     return {0: 0, 1: 2, 2: 1}[greedy(head, direction, food)]
 
@@ -64,6 +76,7 @@ RIGHT = {
 WRONG = {
     "discounted_return": [
         (lambda rewards, gamma: sum(rewards), "without gamma"),
+        (looks_back, "looks back"),
         (lambda rewards, gamma: gamma * discounted(rewards, gamma), "not discounted"),
         (lambda rewards, gamma: [gamma**t * r for t, r in enumerate(rewards)], "a number"),
         (lambda rewards, gamma: print, "a number"),
@@ -71,7 +84,7 @@ WRONG = {
         (None, "Not answered yet"),
     ],
     "returns_from_each_step": [
-        (looks_back, "looks back"),
+        (each_looks_back, "looks back"),
         (lambda r, gamma: from_each_step(r, gamma)[::-1], "wrong way round"),
         (lambda r, gamma: [gamma**t * x for t, x in enumerate(r)], "each by itself"),
         (lambda r, gamma: [sum(r[t:]) for t in range(len(r))], "without gamma"),
@@ -92,6 +105,7 @@ WRONG = {
     ],
     "greedy_action": [
         (turned, "turn away from it"),
+        (goes_on, "The food is behind, and to the left of a snake that goes left, and you give 0"),
         (lambda head, direction, food: 0, "Compare the three distances"),
         (lambda head, direction, food: (1, 0), "number of the action"),
         (lambda head, direction, food: 3, "no action"),

@@ -24,7 +24,8 @@ def iqm_unsorted(values):
 
 def iqm_negative_slice(values):
     cut = len(values) // 4
-    return np.array(sorted(values)[cut:-cut]).sum() / np.float64(len(values) - 2 * cut)
+    middle = sorted(values)[cut:-cut]
+    return sum(middle) / len(middle)
 
 
 def iqm_only_low(values):
@@ -99,6 +100,7 @@ WRONG = {
         (np.median, "the median"),
         (iqm_unsorted, "Sort the values first"),
         (iqm_negative_slice, "values[0:-0]"),
+        (lambda values: np.mean(sorted(values)[len(values) // 4 : -(len(values) // 4)]), "[0:-0]"),
         (iqm_only_low, "the highest goes too"),
         (iqm_rounds_up, "Round a quarter of the values down"),
         (iqm_sorts_in_place, "changes what it was given"),

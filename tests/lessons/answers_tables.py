@@ -197,6 +197,10 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda r, row, gamma, ended: r, "That is the reward alone"),
         (lambda r, row, gamma, ended: r + gamma * sum(row) / 4, "takes the best"),
         (lambda r, row, gamma, ended: r + gamma * int(np.argmax(row)), "argmax"),
+        (
+            lambda r, row, gamma, ended: r if ended else r + gamma * max(map(abs, row)),
+            "the largest in size",
+        ),
         (lambda r, row, gamma, ended: [r], "an array with one number"),
         (open_answer, "replace the dots"),
         ("max", "Give the function itself"),
@@ -209,6 +213,10 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         ),
         (lambda r, row, a, gamma, ended: r if ended else r + row[a], "Where is gamma?"),
         (lambda r, row, a, gamma, ended: r if ended else gamma * row[a], "The reward is missing"),
+        (
+            lambda r, row, a, gamma, ended: r if ended else gamma * (r + row[a]),
+            "not to the reward",
+        ),
         (lambda r, row, a, gamma, ended: r, "That is the reward alone"),
         (lambda r, row, a, gamma, ended: r if ended else r + gamma * a, "next_row[next_action]"),
         (lambda r, row, a, gamma, ended: {}, "should be a number"),

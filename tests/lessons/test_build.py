@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import importlib
 import re
 from pathlib import Path
 
@@ -53,6 +54,50 @@ def test_a_notebook_was_run_and_shows_no_live_widget(path):
     }  # fmt: skip
     for output in outputs:
         assert WIDGET not in output.get("data", {})
+
+
+def shows_a_widget(source, known):
+    """Whether the last line of a cell shows a Playground or another widget of ours.
+
+    Args:
+        source: The cell.
+        known: The names that stand for widgets and for what makes one, filled up on the way.
+    """
+    try:
+        lines = ast.parse(source).body
+    except SyntaxError:  # a magic of IPython
+        return False
+    for line in lines:
+        match line:
+            case ast.ImportFrom(module=str(module)) if module.startswith("rlplay_widgets"):
+                for alias in line.names:
+                    what = getattr(importlib.import_module(module), alias.name)
+                    shown = {"_repr_mimebundle_", "_ipython_display_"} & set(dir(what))
+                    if isinstance(what, type) and shown:
+                        known.add(alias.name)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=made))):
+                if made in known:
+                    known.add(name)
+    match lines[-1:]:
+        case [ast.Expr(value)]:
+            called = value.func if isinstance(value, ast.Call) else value
+            named = {node.id for node in ast.walk(called) if isinstance(node, ast.Name)}
+            if named == {"display"}:
+                named = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+            # panel.watch(...) shows nothing.
+            return bool(named & known) and not isinstance(called, ast.Attribute)
+    return False
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_a_picture_stands_where_a_widget_would_be(path):
+    known, found = set(), 0
+    for cell in nbformat.read(NOTEBOOKS / f"{path.stem}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code" and shows_a_widget(cell.source, known):
+            found += 1
+            kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+            assert kinds & {"image/png", "image/svg+xml"}, cell.source
+    assert found
 
 
 def test_every_exercise_is_asked_in_one_lesson(build):
@@ -125,7 +170,7 @@ def test_outputs_are_kept_and_widgets_are_pictures(build, tiny_source, tmp_path)
     notebook = nbformat.read(tmp_path / "11_tiny.ipynb", as_version=4)
     assert notebook.metadata.keys() == {"kernelspec", "language_info"}
     check, panel, text = notebook.cells[3:]
-    assert check.outputs[0].text.startswith("0/3: discounted_return([1, 1, 1], 0.5) gives None")
+    assert check.outputs[0].text.startswith("0/3: discounted_return([1, 2, 4], 0.5) gives None")
     assert panel.outputs[0].text == "a panel 1\n"
     data = panel.outputs[1].data
     assert data.keys() == {"image/png", "text/plain"}
@@ -152,7 +197,7 @@ def test_outputs_are_kept_and_widgets_are_pictures(build, tiny_source, tmp_path)
         ("gamma = 0.9\n### END SOLUTION", "gamma = 0.9", "'### BEGIN SOLUTION' has no partner"),
         ("### BEGIN SOLUTION\ngamma", "gamma", "'### END SOLUTION' in line .* has no partner"),
         ("print(3)", "print(3)\n" * 10, "cell 6 shows 11 lines of code; at most 10"),
-        ("gamma = 0.9", "gamma = 0.9\n" * 10, "cell 3 asks for 11 lines of code"),
+        ("gamma = 0.9", "gamma = 0.9\n" * 8, "cell 3 has, solved, 11 lines of code"),
         ("print(3)", 'check("nothing", 3)', "a check stands alone"),
         ("# NBVAL_CHECK_OUTPUT\ncheck", "check", "write '# NBVAL_CHECK_OUTPUT' above the check"),
         ("gamma = ...", "# NBVAL_CHECK_OUTPUT\ngamma = ...", "output cannot be compared"),
@@ -208,9 +253,25 @@ def test_a_bar_of_progress_and_the_builds_own_folder_leave_no_trace(build, tmp_p
     assert [one.text for one in cell.outputs] == ["in models/snake"]
 
 
-def test_a_picture_without_a_widget_is_refused(build, tmp_path):
+def test_what_was_printed_in_one_go_stays_in_one_piece(build, tmp_path):
+    figure = output("display_data", data={"text/plain": "a figure"})
+    parts = [stream("0/3: "), stream("no"), stream("\n"), figure, stream("after")]
+    cell = nbformat.v4.new_code_cell("x", outputs=parts)
+    build._keep_outputs(cell, "cell 1", tmp_path, "/tmp/build")
+    assert [one.get("text") for one in cell.outputs] == ["0/3: no\n", None, "after"]
+
+
+def test_a_picture_stands_for_a_panel_that_another_cell_took_over(build, tmp_path):
+    (tmp_path / "panel.png").write_bytes(b"a picture")
+    moved = output("display_data", data={"text/plain": "This Playground is shown further on"})
+    cell = nbformat.v4.new_code_cell("x", metadata={"picture": "panel.png"}, outputs=[moved])
+    build._keep_outputs(cell, "cell 1", tmp_path, "/tmp/build")
+    assert base64.b64decode(cell.outputs[0].data["image/png"]) == b"a picture"
+
+
+def test_a_picture_where_nothing_is_shown_is_refused(build, tmp_path):
     cell = nbformat.v4.new_code_cell("x", metadata={"picture": "panel.png"})
-    with pytest.raises(build.BuildError, match="shows no widget"):
+    with pytest.raises(build.BuildError, match="shows nothing"):
         build._keep_outputs(cell, "cell 1", tmp_path, "/tmp/build")
 
 
@@ -223,6 +284,11 @@ def test_a_picture_without_a_widget_is_refused(build, tmp_path):
             "session.start()",
             "leaves sessions running: .*Stop them",
         ),
+        (
+            "import threading\n\nwriter = threading.Thread(target=print, args=('from there',), "
+            "name='writer')\nwriter.start()\nwriter.join()",
+            "prints from a thread: .*writer: from there",
+        ),
     ],
 )
 def test_a_notebook_that_fails_is_not_written(build, tiny_source, tmp_path, text, reason):
@@ -231,6 +297,17 @@ def test_a_notebook_that_fails_is_not_written(build, tiny_source, tmp_path, text
     with pytest.raises(build.BuildError, match=reason):
         build.build(path, tmp_path)
     assert not (tmp_path / "11_tiny.ipynb").exists()
+
+
+def test_no_lesson_prints_from_a_thread(build):
+    """As it was built; here, one that trains three sessions beside a panel."""
+    name = "05_what_does_it_see"
+    notebook = build.make_notebook(NOTEBOOKS / "source" / f"{name}.py")
+    build.run_notebook(notebook, name, NOTEBOOKS / "source" / "pictures")
+    kept = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    for ran, saved in zip(notebook.cells, kept.cells, strict=True):
+        texts = [[out.get("text") for out in one.get("outputs", [])] for one in (ran, saved)]
+        assert texts[0] == texts[1]
 
 
 def test_a_solution_that_is_refused_stops_the_build(build, tiny_source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -140,6 +141,37 @@ def test_a_wrong_type_is_named(line, got, true, words):
     assert words in line(look, got)
 
 
+@pytest.mark.parametrize(
+    ("got", "true"),
+    [
+        (np.float32(6.48), 6.48),
+        (np.array([1.0, 6.48], np.float32), (1.0, 6.48)),
+        (torch.tensor([1.0, 6.48]), [1.0, 6.48]),
+        (round(2 / 3, 7), 2 / 3),
+    ],
+)
+def test_where_both_look_alike_the_difference_is_said(line, got, true):
+    def look(answer):
+        expect(answer, true)
+        yield
+
+    said = line(look, got)
+    assert re.fullmatch(
+        r"0/1: The result is nearly right, and off by \de-0\d: .* Compute in float64\.", said
+    )
+    assert "should be" not in said
+
+
+def test_a_difference_far_back_is_pointed_at(line):
+    def look(answer):
+        expect(answer, np.eye(12))
+        yield
+
+    assert line(look, np.eye(12) + np.eye(12, k=-9)) == (
+        "0/1: The result should be 0 at the place [9, 0], not 1."
+    )
+
+
 def test_a_look_that_trusts_a_type_ends_in_words(line):
     def look(answer):
         need(answer["steps"] > 3, "Too few steps.")
@@ -176,6 +208,10 @@ def test_an_answer_that_waits_is_given_up(line, monkeypatch):
     assert line(look, lambda _: time.sleep(600)).startswith("0/1: No end after 0.2 seconds")
     assert time.monotonic() - begin < 300
     assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_an_answer_without_an_end_leaves_room_below_10_seconds():
+    assert checking._PATIENCE <= 8
 
 
 @pytest.mark.parametrize("keeps", [False, True], ids=["plain", "bare except"])

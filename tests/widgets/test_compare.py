@@ -15,6 +15,7 @@ import rlplay_widgets.panels.race as race_module
 from rlplay.errors import ConfigError
 from rlplay.storage import get_storage_manager
 from rlplay_widgets import Playground, clerk
+from rlplay_widgets.lessons.returns import race_against
 from rlplay_widgets.panels.compare import MOST, ComparePanel
 from rlplay_widgets.panels.race import Entrant
 
@@ -78,7 +79,7 @@ def save_run(run_id: str, scores, *, seed: int = 0, **changes) -> str:
     config = rlplay.get_default_config().replace(run_id=run_id, seed=seed, **changes)
     storage.create_run(config)
     storage.append_metrics(
-        "snake",
+        config.env_name,
         run_id,
         [
             {
@@ -94,7 +95,7 @@ def save_run(run_id: str, scores, *, seed: int = 0, **changes) -> str:
             for at, score in enumerate(scores)
         ],
     )
-    return f"snake/{run_id}"
+    return f"{config.env_name}/{run_id}"
 
 
 @pytest.fixture
@@ -388,6 +389,50 @@ def test_a_race_that_is_still_being_made_ends_with_its_playground(raced, monkeyp
     go_on.set()
     clerk.submit(lambda: None).result(20)
     assert raced.playground.desk.player.games == ()
+
+
+def first_lane(it) -> Entrant:
+    """Who stands on the first lane when the race is opened."""
+    it.settle()
+    it.panel.turn_to("Race")
+    it.tick()
+    return it.panel.views["Race"].entrants[0]
+
+
+def test_the_newest_run_of_the_world_races_first(bench) -> None:
+    ours = save_run("ours", [1])
+    save_run("newest-of-all", [1], algo="q-learning", env_name="gridworld")
+    assert first_lane(bench()) == Entrant("run", ours)
+
+
+def test_runs_of_other_worlds_do_not_race_unasked(bench) -> None:
+    save_run("another", [1], algo="q-learning", env_name="gridworld")
+    assert first_lane(bench()) == Entrant("rule", "apple")
+
+
+def test_a_run_that_was_chosen_races_first(bench, alive) -> None:
+    chosen = save_run("chosen", [1])
+    save_run("newer", [1])
+    it = bench()
+    it.playground.desk.run = ("snake", "chosen")
+    assert first_lane(it) == Entrant("run", chosen)
+
+
+def test_a_chosen_run_that_is_gone_does_not_race(bench) -> None:
+    newest = save_run("newest", [1])
+    it = bench()
+    it.playground.desk.run = ("snake", "gone")
+    assert first_lane(it) == Entrant("run", newest)
+
+
+def test_a_lesson_puts_its_sample_on_the_first_lane(bench) -> None:
+    it = bench()
+    race_against(it.playground, "beginner")
+    save_run("newer", [1])
+    save_run("newest-of-all", [1], algo="q-learning", env_name="gridworld")
+    kind, _, run = first_lane(it).key.partition(":")
+    assert kind == "run"
+    assert it.playground.desk.storage.load_config(*run.split("/")).name == "Sample: beginner"
 
 
 def test_who_is_gone_is_named(raced) -> None:

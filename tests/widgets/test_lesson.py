@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 import rlplay
+from rlplay.agents import AGENT_REGISTRY, get_agent_spec
 from rlplay.errors import ConfigError
 from rlplay_widgets import Playground
 from rlplay_widgets.lesson import list_lessons, load_lesson
@@ -173,6 +175,10 @@ def test_a_lesson_from_a_file(painter, tmp_path) -> None:
         ({"config": {"num_envs": 0}}, "num_envs"),
         ({"locked": ["env_config.gridsize"]}, "env_config.gridsize"),
         ({"knobs": ["hyperparams.learning_rat"]}, "hyperparams.learning_rat"),
+        ({"curve": "scroe"}, "No curve 'scroe'. Did you mean 'score'"),
+        ({"curve": "steps"}, "No curve 'steps'"),
+        ({"config": {"algo": "value-iteration"}}, "value-iteration"),
+        ({"config": {"algo": "q-learning", "env_name": "snake"}}, "q-learning"),
         ("nowhere.json", "cannot be read"),
         ([1], "must be a JSON object"),
     ],
@@ -187,3 +193,11 @@ def test_a_lesson_says_what_the_chart_shows_at_first(painter) -> None:
     painter.tick()
     assert panel.curve.widget.metric == "predicted_return"
     assert Playground(lesson={}).curve.widget.metric == "score"
+
+
+def test_an_algorithm_of_ones_own_may_measure_anything(monkeypatch) -> None:
+    class Mine(get_agent_spec("ppo").agent):
+        """Measures what nobody else does."""
+
+    monkeypatch.setitem(AGENT_REGISTRY, "mine", replace(get_agent_spec("ppo"), agent=Mine))
+    assert load_lesson({"config": {"algo": "mine"}, "curve": "surprise"}).curve == "surprise"

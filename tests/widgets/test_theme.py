@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +11,15 @@ import pytest
 import rlplay_widgets.theme as theme
 from rlplay_widgets.figures import _COLOURS
 
+STATIC = Path(str(files("rlplay_widgets") / "static"))
 #: Our own modules; uPlot's stands as published.
 SCRIPTS = sorted(
-    path.name
-    for path in (files("rlplay_widgets") / "static").iterdir()
-    if path.name.endswith(".js") and not path.name.startswith("uPlot")
+    path.relative_to(STATIC).as_posix()
+    for path in STATIC.rglob("*.js")
+    if not path.name.startswith("uPlot")
 )
+#: Our own sheets: the Playground's, and those of single widgets.
+SHEETS = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.css"))
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"&"
 #: What an eye makes of linear red, green and blue: Machado, Oliveira and Fernandes, "A
 #: Physiologically-based Model for Simulation of Color Vision Deficiency" (2009), at severity 1.
@@ -65,7 +69,7 @@ def test_the_browser_never_gets_html_to_interpret() -> None:
 
 
 def test_nothing_is_fetched_from_the_network() -> None:
-    for source in (*map(theme.static, SCRIPTS), theme.styles()):
+    for source in map(theme.static, [*SCRIPTS, *SHEETS]):
         source = source.replace("http://www.w3.org/2000/svg", "")  # a name, never asked for
         assert not re.search(r"https?://|@import|\bimport\(", source)
     assert "MIT License" in theme.static("uPlot.LICENSE.txt")
@@ -96,7 +100,7 @@ def test_counts(value, words) -> None:
 
 
 def test_every_variable_that_is_used_is_declared_once() -> None:
-    sheet = theme.styles()
+    sheet = "\n".join(map(theme.static, SHEETS))
     scripts = "".join(theme.static(name) for name in SCRIPTS)
     set_by_scripts = set(re.findall(r"setProperty\(\"(--[a-z0-9-]+)\"", scripts))
     used = set(re.findall(r"var\((--rlplay-[a-z0-9-]*[a-z0-9])[,)]", sheet + scripts))

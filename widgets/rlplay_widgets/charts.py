@@ -66,6 +66,7 @@ METRICS = {
         "Measured",
         "Return of an episode, discounted by gamma from its first action on",
     ),
+    "change": ("Change", "Largest change of a state's value in a sweep"),
     "gradient_norm": ("Gradient norm", "Length of the gradient before it is clipped"),
     "steps_per_second": ("Steps/s", "Environment steps in a second, on all boards"),
 }

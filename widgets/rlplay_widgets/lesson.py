@@ -9,8 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from rlplay.agents import explain_misfit, get_agent_spec
 from rlplay.config import RunConfig, get_default_config, validated
 from rlplay.errors import ConfigError, nearest
+from rlplay_widgets.charts import METRICS
 from rlplay_widgets.draft import Place, look_up
 from rlplay_widgets.panels import PANELS
 
@@ -59,8 +61,8 @@ class LessonPreset(BaseModel):
         """Make the config that Start trains.
 
         Raises:
-            ConfigError: For anything that a run cannot have, and for options to lock or to show
-                that it has not.
+            ConfigError: For anything that a run cannot have, for an algorithm that does not fit
+                the world, and for options to lock or to show, or a curve, that it has not.
         """
         named = {"algo": "ppo", "env_name": "snake"} | {
             name: self.config[name] for name in ("algo", "env_name") if name in self.config
@@ -71,6 +73,16 @@ class LessonPreset(BaseModel):
                 look_up(config.to_dict(), place)
             except LookupError:
                 raise ConfigError(f"A run has no option {'.'.join(map(str, place))!r}.") from None
+        reason = explain_misfit(config)
+        if reason is not None:
+            raise ConfigError(reason)
+        # What an algorithm of somebody's own measures is known only when it trains.
+        ours = get_agent_spec(config.algo).agent.__module__.startswith("rlplay.")
+        if ours and self.curve not in METRICS:
+            raise ConfigError(
+                f"No curve {self.curve!r}.{nearest(self.curve, METRICS)} "
+                f"Available: {', '.join(METRICS)}."
+            )
         return config
 
 

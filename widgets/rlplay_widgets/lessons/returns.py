@@ -16,9 +16,10 @@ from rlplay.samples import sample_path
 from rlplay.storage import Replay
 from rlplay_widgets.games import PersonGame
 from rlplay_widgets.games.episode import Episode, Step, make_env
+from rlplay_widgets.playground import Playground
 from rlplay_widgets.theme import static
 
-__all__ = ["MyGames", "Played", "ReturnView", "bring_sample"]
+__all__ = ["MyGames", "Played", "ReturnView", "bring_sample", "race_against"]
 
 #: Games that somebody played, for whoever has not played yet: seeds and actions, 6 x 6 board.
 _RECORDED: Final = (
@@ -145,6 +146,20 @@ def bring_sample(name: str) -> str:
             return str(run["run_id"])
     _, run_id = storage.import_run(path)
     return run_id
+
+
+def race_against(panel: Playground, name: str) -> None:
+    """Open the Compare tab; the race that is begun there has a sample run on its first lane.
+
+    Args:
+        panel: The Playground.
+        name: "beginner", "good" or "champion".
+
+    Raises:
+        UnknownName: For any other name.
+    """
+    panel.desk.run = ("snake", bring_sample(name))
+    panel.open_tab("Compare")
 
 
 class ReturnView(anywidget.AnyWidget):

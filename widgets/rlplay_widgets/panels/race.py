@@ -14,6 +14,7 @@ import traitlets as t
 from rlplay.config import RunConfig
 from rlplay.errors import ConfigError, RlplayError
 from rlplay.seeding import EPISODE_SEED_BITS
+from rlplay.storage.files import slug
 from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets.board import Board
 from rlplay_widgets.charts import short_name
@@ -162,13 +163,20 @@ class RaceView:
         self._desk.wake()
 
     def _first(self) -> tuple[Entrant, ...]:
-        """Who races before anybody chose: what is shown, against a rule."""
-        session = self._desk.session
+        """Who races before anybody chose: the run that is, or what is shown, against a rule."""
+        desk, session = self._desk, self._desk.session
         apple, random = Entrant("rule", "apple"), Entrant("rule", "random")
-        if session is not None and session.run_id is not None:
-            return (Entrant("session", session.run_id), apple)
-        for run, listed in self._desk.library.runs.items():
-            if listed["episodes"] and listed["broken"] is None:
+        shown = None if session is None else session.run_id
+        chosen = desk.run
+        if chosen is not None and chosen[1] != shown:
+            listed = desk.library.runs.get(chosen)
+            if _can_race(listed) if listed else not desk.library.version:
+                return (Entrant("run", "/".join(chosen)), apple)
+        if shown is not None:
+            return (Entrant("session", shown), apple)
+        world = slug(desk.draft.config.env_name)
+        for run, listed in desk.library.runs.items():
+            if run[0] == world and _can_race(listed):
                 return (Entrant("run", "/".join(run)), apple)
         return (apple, random)
 
@@ -185,7 +193,7 @@ class RaceView:
         ]
         live = {run_id for run_id, session in self._sessions().items() if _live(session)}
         for run, listed in list(self._desk.library.runs.items())[:_RUNS]:
-            if listed["broken"] is None and listed["episodes"] and run[1] not in live:
+            if _can_race(listed) and run[1] not in live:
                 offers.append([Entrant("run", "/".join(run)).key, title(listed), "Saved"])
         offers += [
             [Entrant("rule", name).key, rule.words, "Nothing learned"]
@@ -357,6 +365,11 @@ class RaceView:
             f'<div class="rlplay-race-scores">{lanes}</div>'
             f'<p class="rlplay-race-words">{escape(_words(standing))}</p>'
         )
+
+
+def _can_race(listed: dict[str, Any]) -> bool:
+    """Whether a listed run has weights that play."""
+    return bool(listed["broken"] is None and listed["episodes"])
 
 
 def _live(session: TrainingSession) -> bool:
