@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from lessons import open_lesson
+from test_access import cells
 
 from rlplay.agents.planning import value_iteration
 from rlplay.envs import create_env
@@ -84,6 +85,12 @@ def test_the_arrows_turn_when_gamma_is_dragged(window: Window, lab: Lab) -> None
     assert "to the goal in 7 steps" in where.inner_text()
     assert look.evaluate(arrows) != before
     assert look.locator(".rlplay-grid-value").all_text_contents() != values
+
+    # No key that is pressed on it acts on the notebook.
+    before = cells(window)
+    for key in ("ArrowDown", "r", "d", "d"):
+        look.locator("input[data-name=gamma]").press(key)
+    assert cells(window) == before
     assert not window.complaints
 
 

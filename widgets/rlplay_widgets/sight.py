@@ -36,7 +36,7 @@ class Sight(anywidget.AnyWidget):
         on_change: Called, in a thread of the kernel, when there is news.
     """
 
-    _esm = static("sight.js")
+    _esm = static("keep_keys.js") + static("sight.js")
     _css = styles()
 
     def __init__(self, on_change: Callable[[], None]) -> None:

@@ -133,7 +133,7 @@ class BanditView(anywidget.AnyWidget):
         ConfigError: For an epsilon out of range.
     """
 
-    _esm = static("lessons/parts.js") + "\n" + static("lessons/bandit.js")
+    _esm = static("keep_keys.js") + static("lessons/parts.js") + static("lessons/bandit.js")
     _css = static("lessons/lesson.css")
 
     machines = t.List().tag(sync=True)
@@ -169,7 +169,7 @@ class ScheduleView(anywidget.AnyWidget):
         ConfigError: For an epsilon out of range, or fewer than two points.
     """
 
-    _esm = static("lessons/parts.js") + "\n" + static("lessons/schedule.js")
+    _esm = static("keep_keys.js") + static("lessons/parts.js") + static("lessons/schedule.js")
     _css = static("lessons/lesson.css")
 
     size = t.List().tag(sync=True)

@@ -43,7 +43,9 @@ class LookingAhead(anywidget.AnyWidget):
         ConfigError: For a map, a reward or a knob that does not exist.
     """
 
-    _esm = static("parts.js") + static("grid.js") + static("looking_ahead.js")
+    _esm = (
+        static("keep_keys.js") + static("parts.js") + static("grid.js") + static("looking_ahead.js")
+    )
     _css = static("grid.css")
 
     world = t.Dict().tag(sync=True)

@@ -26,7 +26,7 @@ TURNS: Final = {
 class ClipBandWidget(StripWidget):
     """The histogram, the band and two sliders."""
 
-    _esm = static("parts.js") + "\n" + static("clip_band.js")
+    _esm = static("keep_keys.js") + static("parts.js") + static("clip_band.js")
 
     ratios_to = t.Float(RATIOS_TO).tag(sync=True)
     #: What the last minibatch did: ratios, clip_fraction, entropy, kl, total_steps; empty before.
@@ -86,7 +86,7 @@ class ClippedObjective(anywidget.AnyWidget):
         clip: Where the slider stands at first.
     """
 
-    _esm = static("parts.js") + "\n" + static("clipped_objective.js")
+    _esm = static("keep_keys.js") + static("parts.js") + static("clipped_objective.js")
     _css = static("clipped_objective.css")
 
     clip = t.Float(0.2, min=0.0, max=0.9).tag(sync=True)

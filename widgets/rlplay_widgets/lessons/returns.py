@@ -175,7 +175,7 @@ class ReturnView(anywidget.AnyWidget):
         ConfigError: When there are no rewards, or gamma is out of range.
     """
 
-    _esm = static("lessons/parts.js") + "\n" + static("lessons/returns.js")
+    _esm = static("keep_keys.js") + static("lessons/parts.js") + static("lessons/returns.js")
     _css = static("lessons/lesson.css")
 
     rewards = t.List(t.Float()).tag(sync=True)

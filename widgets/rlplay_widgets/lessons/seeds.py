@@ -36,7 +36,7 @@ class SeedFan(anywidget.AnyWidget):
         ConfigError: For a count that the runs do not have.
     """
 
-    _esm = static("parts.js") + static("seed_fan.js")
+    _esm = static("keep_keys.js") + static("parts.js") + static("seed_fan.js")
     _css = static("seed_fan.css")
 
     learners = t.List().tag(sync=True)

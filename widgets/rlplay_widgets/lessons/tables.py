@@ -28,7 +28,7 @@ class TwoWays(anywidget.AnyWidget):
         second: What another one learned in as many episodes.
     """
 
-    _esm = static("parts.js") + static("grid.js") + static("two_ways.js")
+    _esm = static("keep_keys.js") + static("parts.js") + static("grid.js") + static("two_ways.js")
     _css = static("grid.css")
 
     world = t.Dict().tag(sync=True)

@@ -19,7 +19,6 @@ function render({ model, el }) {
   const button = (words, act) => {
     const made = make("button", "", words);
     made.type = "button";
-    made.dataset.lmSuppressShortcuts = "true"; // its keys are not meant for the notebook
     made.onclick = act;
     acts.append(made);
     return made;
@@ -194,4 +193,4 @@ function words(x, y, text, anchor, name = "") {
 
 const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 
-export default { render };
+export default { render: keepingKeys(render) };

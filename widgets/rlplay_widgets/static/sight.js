@@ -34,15 +34,6 @@ function render({ model, el }) {
   };
   const echo = (content) => model.send({ kind: "echo", frame: content.frame, ...state() });
   const leave = () => model.send({ kind: "gone", view });
-  // JupyterLab has keys for whatever has the focus in a notebook: "r" on a list of the panel would
-  // make its cell raw. It asks each element alone, from the one with the focus upwards, so the mark
-  // that keeps them off stands on that one. Ctrl+S still saves the notebook.
-  const keep = (event) => {
-    const { target } = event;
-    if (!el.closest(".rlplay-playground")?.contains(target)) return;
-    const saves = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
-    target.toggleAttribute("data-lm-suppress-shortcuts", !saves);
-  };
 
   const inViewport = new IntersectionObserver((entries) => {
     inView = entries[entries.length - 1].isIntersecting;
@@ -53,7 +44,7 @@ function render({ model, el }) {
   theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
   document.addEventListener("visibilitychange", report);
   window.addEventListener("pagehide", leave);
-  window.addEventListener("keydown", keep, true); // before JupyterLab hears of it
+  const freeKeys = keepKeys(() => el.closest(".rlplay-playground"));
   model.on("msg:custom", echo);
 
   return () => {
@@ -61,7 +52,7 @@ function render({ model, el }) {
     theme.disconnect();
     document.removeEventListener("visibilitychange", report);
     window.removeEventListener("pagehide", leave);
-    window.removeEventListener("keydown", keep, true);
+    freeKeys();
     model.off("msg:custom", echo);
     leave();
   };

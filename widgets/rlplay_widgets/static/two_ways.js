@@ -85,4 +85,4 @@ function render({ model, el }) {
   return () => model.off("change:moment", paint);
 }
 
-export default { render };
+export default { render: keepingKeys(render) };
