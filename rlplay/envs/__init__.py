@@ -394,14 +394,14 @@ def list_environments() -> list[dict[str, Any]]:
 
     Returns:
         For each, by name: name, title, description, version, and the metadata that it gives with
-        its default options. Environments of Gymnasium that an agent here cannot play, though
-        somebody asked for them, are left out.
+        its default options. Environments of Gymnasium that an agent here cannot play, or that
+        Gymnasium cannot make, are left out, though somebody asked for them.
     """
     listed = []
     for name, spec in sorted(ENV_REGISTRY.items()):
         try:
             metadata = spec.describe(spec.config_model())
-        except ContractError:
+        except (ConfigError, ContractError):
             if name.startswith(PREFIX):
                 continue
             raise

@@ -11,6 +11,7 @@ from PIL import Image
 
 import rlplay
 from rlplay.agents.planning import policy_iteration, value_iteration
+from rlplay.envs import ENV_REGISTRY
 from rlplay.envs.gridworld import MAPS, MOVES
 from rlplay.envs.onehot import OneHot
 from rlplay.errors import ConfigError, ContractError
@@ -322,7 +323,8 @@ def registered():
 
     yield register
     for name in names:
-        del gymnasium.registry[name]
+        gymnasium.registry.pop(name, None)
+        ENV_REGISTRY.pop(f"gymnasium:{name}", None)
 
 
 @pytest.mark.parametrize(
@@ -340,6 +342,16 @@ def test_what_cannot_be_drawn_trains_and_says_why(registered, own):
     assert state["observation"] == [0, 1, 0]
     config = rlplay.get_default_config("q-learning", name).replace(num_envs=2)
     assert rlplay.train(config, steps=40, progress=False).state is rlplay.SessionState.FINISHED
+
+
+def test_one_that_gymnasium_has_no_more_hides_none_of_the_others(registered):
+    name = registered(Steps)
+    rlplay.create_env(name)
+    assert name in {entry["name"] for entry in rlplay.list_environments()}
+    del gymnasium.registry[name.removeprefix("gymnasium:")]
+    listed = {entry["name"] for entry in rlplay.list_environments()}
+    assert name not in listed
+    assert "snake" in listed
 
 
 def test_the_picture_of_an_environment_is_its_own(registered):
