@@ -114,6 +114,8 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
     page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
     yield opened
     opened.screenshot("last")
+    # Before the kernels end: one that is ended in the middle of a message may complain of that.
+    complaints = opened.kernel_complaints + lab.complaints(log_begins)
     # What still trains in this test's kernels would slow the next one's down.
     opened.until(
         """async () => {
@@ -122,7 +124,6 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
         }"""
     )
     page.close()
-    complaints = opened.kernel_complaints + lab.complaints(log_begins)
     assert [
         entry for entry in complaints if not any(words in entry for words in opened.expected)
     ] == []
