@@ -227,7 +227,8 @@ class BanditEnv(BaseEnvironment):
         """Go on where `get_state` was called."""
         for name in self._STATE:
             setattr(self, name, state[name])
-        self._is_running = bool(state["running"])
+        older = self._steps < self.config.pulls  # what older states leave to be told
+        self._is_running = bool(state.get("running", older))
         self._means = np.array(state["means"], np.float64)
         self._pulls = np.array(state["pulls"], np.int64)
         self._sums = np.array(state["sums"], np.float64)

@@ -409,6 +409,6 @@ class GridworldEnv(BaseEnvironment):
         self._at = (int(state["at"][0]), int(state["at"][1]))
         self._steps, self._return = int(state["steps"]), float(state["return"])
         self._ending = state["ending"]
-        self._is_running = bool(state["running"])
+        self._is_running = bool(state.get("running", self._ending is None))  # older ones lack it
         self._generator.bit_generator.state = state["generator"]
         self.np_random.bit_generator.state = state["np_random"]

@@ -230,8 +230,8 @@ class TrainingSession:
                 f"Run {run_id!r} has no checkpoint to go on from. Fork it to begin a new run with "
                 f"its weights: rlplay train --fork {run_id}"
             )
-        parent = storage.load_record(env_name, run_id).get("parent")
-        if not entries and parent and not storage.weights_exist(env_name, run_id):
+        parent = None if entries else storage.load_record(env_name, run_id).get("parent")
+        if parent and not storage.weights_exist(env_name, run_id):
             raise RunNotFound(
                 f"Run {run_id!r} begins with the weights of {parent['run_id']!r}, and they are "
                 f"missing. Fork that run again: rlplay train --fork {parent['run_id']}"

@@ -83,9 +83,11 @@ ACT = """
 """
 BUTTON = """[...document.querySelectorAll('.rlplay-buttons button')]
   .find((one) => one.innerText.trim() === '{}').click()"""
+#: A drag is sent where it rests.
 SLIDER = """const slider = document.querySelector('.rlplay-pace-slider');
 slider.value = {};
-slider.dispatchEvent(new Event('input'));"""
+slider.dispatchEvent(new Event('input'));
+slider.dispatchEvent(new Event('change'));"""
 FULL_SPEED = "document.querySelector('.rlplay-speed button')"
 #: What the kernel does while somebody clicks.
 MEANWHILE = {
