@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pictures import notebook
 from test_quickstart import open_notebook, pixels, run_first_code_cell
+from test_tab_runs import tab
 from test_tab_watch import says
 
 if TYPE_CHECKING:
@@ -45,23 +46,19 @@ def test_who_takes_over_twenty_steps_before_the_end_goes_another_way(
     # It turned down here, and wound itself in. A person goes straight on, to the right.
     page.get_by_role("button", name="Take over").click()
     says(window, "you play on from step 1107")
+    tab(window, "Watch")
+    page.get_by_label("Step by step").check()
     page.locator(".rlplay-board").click()
-    # The game goes on by itself: its first step may be gone before anybody asks for it.
-    page.evaluate(
-        """() => {
-          const line = document.querySelector(".rlplay-caption-line");
-          const note = () => window.said.push(line.innerText.replace(/\\s+/g, " ").toLowerCase());
-          window.said = [];
-          new MutationObserver(note).observe(
-            line, { childList: true, characterData: true, subtree: true });
-        }"""
-    )
     page.keyboard.press("ArrowRight")
-    window.until("() => window.said.some((words) => words.includes('step 1 108 '))")
+    says(window, "step 1 108 ")
+    window.until(
+        "before => document.querySelector('.rlplay-board canvas').toDataURL() !== before", before
+    )
     page.keyboard.press("Escape")
     forked = pixels(window)
 
     # The game that was played shares its steps with the patient up to there, and not beyond.
+    tab(window, "Replays")
     page.get_by_role("button", name="One step forth").click()
     says(window, "step 1 108 ")
     window.until(
