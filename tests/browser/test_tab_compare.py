@@ -87,6 +87,7 @@ def test_runs_are_compared_and_race(lab: Lab, window: Window) -> None:
     # The race: both move on, and stand still together.
     page.locator(".rlplay-compare-switch button").filter(has_text="Race").click()
     window.until("() => document.querySelectorAll('.rlplay-race-score b').length === 2", seconds=40)
+    page.get_by_title("Moves of each agent in a second").press("End")
     page.locator(".rlplay-race-play").click()
     window.until(
         "() => document.querySelector('.rlplay-race-words').textContent.includes('Episode 2')",

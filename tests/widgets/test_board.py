@@ -10,8 +10,9 @@ from PIL import Image
 
 from rlplay.training.monitor import Snapshot
 from rlplay_widgets.board import PIXELS, Board, Picture, draw_snake, register_board
+from rlplay_widgets.painter import Painter
 from rlplay_widgets.player import Shown
-from rlplay_widgets.scene import Frame
+from rlplay_widgets.scene import Frame, SessionScene
 from rlplay_widgets.theme import DARK, LIGHT
 
 from .conftest import StillSession, snake
@@ -99,6 +100,25 @@ def test_a_large_board_is_drawn_less_often(sent) -> None:
     nbytes = sum(memoryview(buffer).nbytes for _, buffers in sent for buffer in buffers)
     assert 2 <= len(sent) < 20
     assert nbytes < 250_000
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+def test_what_was_left_out_is_not_forgotten(sent, crowded) -> None:
+    """A training is paused a moment after a picture: the board comes to where it stands soon."""
+    session = StillSession()
+    session.monitor.publish(state="running", game_state=snake())
+    shown = board()
+    scene = SessionScene(Painter(threaded=False), session)
+    scene.views = lambda: (shown,)
+    scene.paint(0.0)
+    session.monitor.publish(state="paused", game_state=snake(length=5))
+    scene.sight.full = lambda: crowded
+    wait = scene.paint(0.001)
+    assert len(sent) == 1
+    assert 0 < wait < 0.05
+    scene.sight.full = lambda: False
+    assert scene.paint(0.001 + wait) == 0.2
+    assert len(sent) == 2
 
 
 def test_an_environment_without_a_drawing_shows_its_pixels(sent) -> None:

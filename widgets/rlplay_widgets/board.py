@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from rlplay_widgets.painter import FRAME
 from rlplay_widgets.player import Shown
 from rlplay_widgets.scene import Frame
 from rlplay_widgets.theme import RGB, Palette
@@ -382,6 +383,8 @@ class Board:
     def paint(self, frame: Frame) -> bool:
         """Draw the newest state, where it is not on the screen yet."""
         if not frame.fresh and (frame.crowded or frame.now < self._next):
+            # What is to be shown may stand still from now on: nobody would come back for it soon.
+            frame.owed.append(FRAME if frame.crowded else self._next - frame.now)
             return False
         shown = self._source(frame)
         old = self._painted

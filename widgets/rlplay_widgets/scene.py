@@ -6,7 +6,7 @@ import functools
 import threading
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import ipywidgets as ipw
@@ -49,6 +49,7 @@ class Frame:
         fresh: Paint everything again: a view, a theme or a session is new.
         crowded: Too many frames are on the way; leave out what can wait.
         problems: What went wrong, by where.
+        owed: A view that leaves out what is new adds the seconds until it can paint it.
     """
 
     now: float
@@ -58,6 +59,7 @@ class Frame:
     fresh: bool
     crowded: bool
     problems: dict[str, Problem]
+    owed: list[float] = field(default_factory=list)
 
 
 class View(Protocol):
@@ -194,8 +196,12 @@ class SessionScene:
         if slow:
             return 0.5
         if snapshot.state not in ("running", "stopping"):
-            return 0.2
-        return FULL_SPEED_FRAME if snapshot.is_max_speed else FRAME
+            wait = 0.2
+        else:
+            wait = FULL_SPEED_FRAME if snapshot.is_max_speed else FRAME
+        if frame.owed:
+            self._asked = True
+        return min([wait, *frame.owed])
 
     def _rest(self, now: float) -> float:
         """Give the seconds that a training at full speed leaves until its next frame.
