@@ -58,7 +58,12 @@ setInterval(() => {
 ACT = """
 ([act, condition, rest]) => new Promise((resolve, reject) => {
   const holds = new Function(`return ${condition}`);
-  const picture = () => document.querySelector('.rlplay-board canvas').toDataURL();
+  // A small one: what is compared at each frame must not hold up what it measures.
+  const small = new OffscreenCanvas(84, 84).getContext('2d', { willReadFrequently: true });
+  const picture = () => {
+    small.drawImage(document.querySelector('.rlplay-board canvas'), 0, 0, 84, 84);
+    return small.getImageData(0, 0, 84, 84).data.join();
+  };
   const stands = (seen) => {
     if (!rest) { resolve(seen - began); return; }
     let [last, before] = [seen, picture()];

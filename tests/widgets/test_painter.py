@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 import rlplay
+from rlplay.errors import RlplayError
 from rlplay.training.session import TrainingSession
 from rlplay_widgets.painter import Painter
+from rlplay_widgets.scene import SessionScene
 
 
 class Counter:
@@ -148,3 +150,29 @@ def test_turns_that_somebody_made_shorter_stay(own_interval) -> None:
     assert sys.getswitchinterval() <= 1.001e-4
     session.stop()
     session.wait(20)
+
+
+def test_a_click_that_the_session_answers_costs_no_frame_of_its_own() -> None:
+    painter = Painter(threaded=False)
+    scene = SessionScene(painter)
+    woken = []
+    painter.wake = lambda: woken.append(True)
+    fails = []
+
+    def click() -> None:
+        if fails:
+            raise fails.pop()
+
+    scene.safely(click)()
+    assert len(woken) == 1
+    answered = scene.safely(click, answered=True)
+    answered()
+    assert len(woken) == 1
+    # What goes wrong is said at once, and put away at once.
+    fails.append(RlplayError("No."))
+    answered()
+    assert len(woken) == 2
+    assert scene.problems["click"].text == "No."
+    answered()
+    assert len(woken) == 3
+    assert scene.problems == {}

@@ -130,28 +130,35 @@ class SessionScene:
         self._asked = True
         self._painter.wake()
 
-    def safely(self, callback: Callable[..., None]) -> Callable[..., None]:
+    def safely(
+        self, callback: Callable[..., None], *, answered: bool = False
+    ) -> Callable[..., None]:
         """Wrap a widget's callback: what it raises is shown in the panel.
 
         The kernel shows errors of callbacks nowhere, and they run in its threads: they must
         return at once and touch no widget. What the painter sets is no wish of a person: the
         observers that it triggers are not called.
+
+        Args:
+            callback: What a click or the like does.
+            answered: Whether only the session's answer is to be seen. It wakes the painter; a
+                frame before it would hold it up.
         """
 
         @functools.wraps(callback)
         def wrapped(*args: Any) -> None:
             if self._painted_by == threading.get_ident():
                 return
+            problem = None
             try:
                 callback(*args)
             except RlplayError as error:
-                self._report("click", Problem(str(error)))
+                problem = Problem(str(error))
             except Exception as error:
                 text = f"That did not work: {_said(error)}"
-                self._report("click", Problem(text, traceback.format_exc()))
-            else:
-                self._report("click", None)
-            self.wake()
+                problem = Problem(text, traceback.format_exc())
+            if self._report("click", problem) or not answered:
+                self.wake()
 
         return wrapped
 
@@ -242,12 +249,15 @@ class SessionScene:
         self._report(view.title, None)
         return picture
 
-    def _report(self, where: str, problem: Problem | None) -> None:
+    def _report(self, where: str, problem: Problem | None) -> bool:
+        """Note down what went wrong, if anything did; returns whether that is news."""
         with self._lock:
+            news = problem != self._problems.get(where)
             if problem is None:
                 self._problems.pop(where, None)
             else:
                 self._problems[where] = problem
+        return news
 
 
 def _said(error: Exception) -> str:
