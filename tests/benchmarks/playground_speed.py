@@ -103,6 +103,8 @@ MEANWHILE = {
 #: Megabytes a minute by which memory may grow; a session that runs for a day adds less than a
 #: gigabyte then.
 MOST_GROWTH = 0.5
+#: More than a training gets done.
+MOST_STEPS_PER_SECOND = 1_000_000
 STATE = "document.querySelector('.rlplay-state').innerText"
 
 
@@ -436,9 +438,10 @@ def reruns(bench: Bench, options: argparse.Namespace) -> None:
 
 
 def memory(bench: Bench, options: argparse.Namespace) -> None:
-    bench.open_playground()
-    if not bench.ask("len([s for s in rlplay.sessions() if s.state == 'running'])"):
-        bench.start_training()
+    steps = int(60 * options.minutes * MOST_STEPS_PER_SECOND)  # more than it gets done
+    config = f"rlplay.get_default_config().replace(total_steps={steps})"
+    bench.open_playground(f"panel = rlplay_widgets.Playground({config})\npanel")
+    bench.start_training()
     times, kernel, page = [], [], []
     process = psutil.Process(bench.ask("os.getpid()"))
     session = bench.page.context.new_cdp_session(bench.page)
@@ -450,12 +453,15 @@ def memory(bench: Bench, options: argparse.Namespace) -> None:
         kernel.append(process.memory_info().rss / 1e6)
         page.append(heap / 1e6)
         bench.page.wait_for_timeout(5_000)
+    if bench.ask("panel.session.state") != "running":
+        raise SystemExit("The training ended before the measurement did.")
+    rate = bench.steps() / (time.monotonic() - began)
     half = [index for index, moment in enumerate(times) if moment >= options.minutes / 2]
     grows = []
     for what, values in (("kernel", kernel), ("page", page)):
         slope = _slope([times[i] for i in half], [values[i] for i in half])
         print(
-            f"| memory of the {what}, {options.minutes:.0f} min at full speed | "
+            f"| memory of the {what}, {options.minutes:.0f} min at {rate:,.0f} steps/s | "
             f"{values[-1]:.0f} MB, {slope:+.2f} MB a minute over the second half |",
             flush=True,
         )
