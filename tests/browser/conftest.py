@@ -50,13 +50,17 @@ SUBSHELL_ENDED = re.compile(
 )
 
 
+HERE = re.compile(r"(?:https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:")
+
+
 @dataclass
 class Window:
     """A browser window, and what it complained about.
 
     Attributes:
         page: Playwright's page.
-        complaints: Errors of the console and exceptions of the page.
+        complaints: Errors of the console, exceptions of the page, and requests that leave this
+            machine.
         kernel_complaints: What kernels answered to a click or the like with, beside the panel: no
             cell shows it, since no cell ran.
         expected: Words of what the kernels and the server may complain about, since the test has
@@ -71,6 +75,11 @@ class Window:
     @property
     def takes_pictures(self) -> bool:
         return bool(os.environ.get("RLPLAY_SCREENSHOTS"))
+
+    def stay_here(self, request: Any) -> None:
+        """Note down what the page asks another machine for: a class may have no network."""
+        if not HERE.match(request.url):
+            self.complaints.append(f"asked for {request.url}")
 
     def listen(self, socket: Any) -> None:
         """Note down a kernel's complaints of what came over its widgets."""
@@ -118,6 +127,7 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
             else None
         ),
     )
+    page.on("request", opened.stay_here)
     page.on("websocket", opened.listen)
     page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
     yield opened

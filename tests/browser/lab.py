@@ -47,9 +47,9 @@ class Lab:
     data: Path
     log: Path
 
-    def notebook(self, name: str) -> str:
+    def notebook(self, name: str, in_notebook_7: bool = False) -> str:
         """Where a notebook is opened, and none that was opened before."""
-        return f"{self.url}/lab/tree/{name}?reset"
+        return f"{self.url}/{'notebooks' if in_notebook_7 else 'lab/tree'}/{name}?reset"
 
     def complaints(self, since: int) -> list[str]:
         """Errors and tracebacks in the log.
@@ -99,6 +99,7 @@ def start_lab(base: Path) -> Iterator[Lab]:
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=",
         "--LabApp.extension_manager=readonly",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
     ]
     environment = {**os.environ, **places, **jupyter_settings(), "RLPLAY_CI": "1"}
     log = (base / "lab.log").open("wb")

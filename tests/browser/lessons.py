@@ -1,4 +1,4 @@
-"""Open a lesson in JupyterLab as a student does, and run it from top to bottom."""
+"""Open a lesson in JupyterLab or Notebook 7 as a student does, and run it from top to bottom."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-def open_lesson(window: Window, lab: Lab, name: str, seconds: float = 90) -> None:
+def open_lesson(
+    window: Window, lab: Lab, name: str, seconds: float = 90, *, in_notebook_7: bool = False
+) -> None:
     """Open a notebook, run all of its cells, and see that none of them failed.
 
     Args:
@@ -22,9 +24,10 @@ def open_lesson(window: Window, lab: Lab, name: str, seconds: float = 90) -> Non
         lab: The JupyterLab.
         name: The notebook: "03_looking_ahead".
         seconds: How long it may take.
+        in_notebook_7: Whether Notebook 7 opens it, and not JupyterLab.
     """
     shutil.copy(NOTEBOOKS / f"{name}.ipynb", lab.folder / f"{name}.ipynb")
-    open_notebook(window, lab, f"{name}.ipynb")
+    open_notebook(window, lab, f"{name}.ipynb", in_notebook_7)
     command(window, "notebook:clear-all-cell-outputs")
     command(window, "notebook:run-all-cells")
     window.until(
