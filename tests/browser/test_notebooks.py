@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,11 @@ FIRST = {
     ("04_learning_by_bumping", "JupyterLab"),
     ("03_looking_ahead", "Notebook 7"),
 }
+
+#: What Notebook 7.6 says of its own settings, commands and fonts, whatever is opened.
+NOTEBOOK_7_ITSELF = re.compile(
+    r"reading 'schema'|'filebrowser:open-path' not registered|/static/notebook/\w+\.woff2?\)"
+)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +51,8 @@ def test_a_notebook_runs_from_top_to_bottom(
         )
         page.wait_for_timeout(150)
         window.screenshot(f"{name}-{place}-{cell:02}")
-    # Notebook 7 says this of an empty notebook too, as it loads its own settings.
-    own = "uncaught: Cannot read properties of undefined (reading 'schema')"
-    assert [words for words in window.complaints if words != own or place == "JupyterLab"] == []
+    assert [
+        words
+        for words in window.complaints
+        if place == "JupyterLab" or not NOTEBOOK_7_ITSELF.search(words)
+    ] == []
