@@ -106,6 +106,13 @@ class Window:
 
 
 @pytest.fixture(scope="session")
+def notebook_7(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Notebook 7, on a server of its own: one server confuses its files with JupyterLab's."""
+    with start_lab(tmp_path_factory.mktemp("notebook-7"), "notebook") as notebook_7:
+        yield notebook_7
+
+
+@pytest.fixture(scope="session")
 def browser(browser_path: str) -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:

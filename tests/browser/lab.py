@@ -40,16 +40,20 @@ class Lab:
         folder: The folder that it shows.
         data: Jupyter's own folder, where it keeps what it trusts.
         log: What the server and its kernels write.
+        program: Python's module: jupyterlab, or notebook for Notebook 7.
     """
 
     url: str
     folder: Path
     data: Path
     log: Path
+    program: str = "jupyterlab"
 
-    def notebook(self, name: str, in_notebook_7: bool = False) -> str:
+    def notebook(self, name: str) -> str:
         """Where a notebook is opened, and none that was opened before."""
-        return f"{self.url}/{'notebooks' if in_notebook_7 else 'lab/tree'}/{name}?reset"
+        return (
+            f"{self.url}/{'lab/tree' if self.program == 'jupyterlab' else 'notebooks'}/{name}?reset"
+        )
 
     def complaints(self, since: int) -> list[str]:
         """Errors and tracebacks in the log.
@@ -64,8 +68,8 @@ class Lab:
 
 
 @contextmanager
-def start_lab(base: Path) -> Iterator[Lab]:
-    """Run JupyterLab with all of its folders below `base`."""
+def start_lab(base: Path, program: str = "jupyterlab") -> Iterator[Lab]:
+    """Run JupyterLab, or Notebook 7, with all of its folders below `base`."""
     folder = base / "work"
     folder.mkdir()
     with socket.socket() as probe:
@@ -88,7 +92,7 @@ def start_lab(base: Path) -> Iterator[Lab]:
     (settings / "notification.jupyterlab-settings").write_text(
         json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True})
     )
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser"]
+    command = [sys.executable, "-m", program, "--no-browser", "--expose-app-in-browser"]
     command += [
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
@@ -99,7 +103,6 @@ def start_lab(base: Path) -> Iterator[Lab]:
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=",
         "--LabApp.extension_manager=readonly",
-        "--JupyterNotebookApp.expose_app_in_browser=True",
     ]
     environment = {**os.environ, **places, **jupyter_settings(), "RLPLAY_CI": "1"}
     log = (base / "lab.log").open("wb")
@@ -107,7 +110,7 @@ def start_lab(base: Path) -> Iterator[Lab]:
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{url}/api/status", server, base / "lab.log")
-        yield Lab(url, folder, Path(places["JUPYTER_DATA_DIR"]), base / "lab.log")
+        yield Lab(url, folder, Path(places["JUPYTER_DATA_DIR"]), base / "lab.log", program)
     finally:
         server.terminate()
         try:

@@ -14,20 +14,17 @@ if TYPE_CHECKING:
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-def open_lesson(
-    window: Window, lab: Lab, name: str, seconds: float = 90, *, in_notebook_7: bool = False
-) -> None:
+def open_lesson(window: Window, lab: Lab, name: str, seconds: float = 90) -> None:
     """Open a notebook, run all of its cells, and see that none of them failed.
 
     Args:
         window: Where to.
-        lab: The JupyterLab.
+        lab: The JupyterLab, or Notebook 7.
         name: The notebook: "03_looking_ahead".
         seconds: How long it may take.
-        in_notebook_7: Whether Notebook 7 opens it, and not JupyterLab.
     """
     shutil.copy(NOTEBOOKS / f"{name}.ipynb", lab.folder / f"{name}.ipynb")
-    open_notebook(window, lab, f"{name}.ipynb", in_notebook_7)
+    open_notebook(window, lab, f"{name}.ipynb")
     command(window, "notebook:clear-all-cell-outputs")
     command(window, "notebook:run-all-cells")
     window.until(

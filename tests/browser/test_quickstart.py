@@ -20,8 +20,8 @@ PANEL = ".rlplay-playground"
 BOARD = ".rlplay-board canvas"
 
 
-def open_notebook(window: Window, lab: Lab, name: str, in_notebook_7: bool = False) -> None:
-    window.page.goto(lab.notebook(name, in_notebook_7))
+def open_notebook(window: Window, lab: Lab, name: str) -> None:
+    window.page.goto(lab.notebook(name))
     window.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     window.until(
         """() => {
@@ -40,9 +40,8 @@ def open_notebook(window: Window, lab: Lab, name: str, in_notebook_7: bool = Fal
         }""",
         seconds=60,
     )
-    if not in_notebook_7 and not window.page.evaluate(
-        "() => window.jupyterapp.shell.leftCollapsed"
-    ):
+    # Notebook 7 begins without one.
+    if not window.page.evaluate("() => window.jupyterapp.shell.leftCollapsed"):
         command(window, "application:toggle-left-area")
 
 
