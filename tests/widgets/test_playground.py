@@ -261,9 +261,25 @@ def test_a_training_at_full_speed_is_painted_five_times_a_second_and_at_once_whe
     scene.wake()  # as a click does
     painter.tick(101.01)
     assert scene._painted_at == 101.01
-    session.monitor.publish(state="paused")
+    # What a view notices while it is painted, as its table does, waits for the next frame.
+    views = scene.views
+
+    class Wakes:
+        title = "A view that wakes"
+
+        def paint(self, frame: object) -> bool:
+            scene.wake()
+            return False
+
+    scene.views = lambda: (*views(), Wakes())
+    scene.wake()
     painter.tick(101.02)
+    painter.tick(101.03)
     assert scene._painted_at == 101.02
+    scene.views = views
+    session.monitor.publish(state="paused")
+    painter.tick(101.04)
+    assert scene._painted_at == 101.04
 
 
 def test_nothing_is_painted_while_nobody_looks(painter, sent) -> None:

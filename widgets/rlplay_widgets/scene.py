@@ -126,8 +126,12 @@ class SessionScene:
         self.wake()
 
     def wake(self) -> None:
-        """Have this scene painted now; returns at once."""
-        self._asked = True
+        """Have this scene painted now; returns at once.
+
+        What a view notices while it is painted waits for the next frame.
+        """
+        if self._painted_by != threading.get_ident():
+            self._asked = True
         self._painter.wake()
 
     def safely(
