@@ -337,8 +337,10 @@ def share(bench: Bench, options: argparse.Namespace) -> None:
         bench.open_playground(source)
         bench.start_training()
         rates: dict[str, list[float]] = {"hidden": [], "open": [], "none": []}
-        for _ in range(options.rounds):
-            for how, rate in rates.items():
+        ways = list(rates)
+        for turn in range(options.rounds):
+            # Nothing comes first every time: what is learned makes the games longer and slower.
+            for how in ways[turn % 3 :] + ways[: turn % 3]:
                 if how == "none":
                     bench.ask("panel.close()")
                     bench.page.wait_for_timeout(300)
@@ -348,7 +350,7 @@ def share(bench: Bench, options: argparse.Namespace) -> None:
                         ".style.marginTop = '9000px'; }"
                     )
                 bench.page.wait_for_timeout(1_500)
-                rate.append(_rate(bench, options.block))
+                rates[how].append(_rate(bench, options.block))
                 if how == "none":
                     bench.open_playground("panel = rlplay_widgets.Playground.attach()\npanel")
                 elif how == "hidden":
@@ -494,8 +496,8 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--clicks", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60, help="of frames")
-    parser.add_argument("--rounds", type=int, default=5, help="of share")
-    parser.add_argument("--block", type=float, default=6, help="seconds of each round")
+    parser.add_argument("--rounds", type=int, default=15, help="of share")
+    parser.add_argument("--block", type=float, default=3, help="seconds of each round")
     parser.add_argument("--minutes", type=float, default=10, help="of memory")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
