@@ -440,7 +440,7 @@ def reruns(bench: Bench, options: argparse.Namespace) -> None:
 
 
 def memory(bench: Bench, options: argparse.Namespace) -> None:
-    steps = int(60 * options.minutes * MOST_STEPS_PER_SECOND)  # more than it gets done
+    steps = int(60 * options.minutes * MOST_STEPS_PER_SECOND)
     config = f"rlplay.get_default_config().replace(total_steps={steps})"
     bench.open_playground(f"panel = rlplay_widgets.Playground({config})\npanel")
     bench.start_training()
