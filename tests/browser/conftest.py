@@ -50,6 +50,10 @@ SUBSHELL_ENDED = re.compile(
 )
 
 
+#: What anywidget says of a model that is closed before its script was loaded, as those of a
+#: reloaded page are when the cell runs again, and of one whose script was late: `test_slow_page.py`
+#: sees that such a one lives.
+LATE = "[anywidget] Failed to initialize model."
 HERE = re.compile(r"(?:https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:")
 
 
@@ -65,16 +69,25 @@ class Window:
             cell shows it, since no cell ran.
         expected: Words of what the kernels and the server may complain about, since the test has
             it go wrong.
+        late: How many models anywidget has given up.
     """
 
     page: Any
     complaints: list[str] = field(default_factory=list)
     kernel_complaints: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
+    late: int = 0
 
     @property
     def takes_pictures(self) -> bool:
         return bool(os.environ.get("RLPLAY_SCREENSHOTS"))
+
+    def hear(self, error: Any) -> None:
+        """Note down an exception of the page."""
+        if str(error) == LATE:
+            self.late += 1
+        else:
+            self.complaints.append(f"uncaught: {error}")
 
     def stay_here(self, request: Any) -> None:
         """Note down what the page asks another machine for: a class may have no network."""
@@ -136,7 +149,7 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
     )
     page.on("request", opened.stay_here)
     page.on("websocket", opened.listen)
-    page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
+    page.on("pageerror", opened.hear)
     yield opened
     opened.screenshot("last")
     # Before the kernels end: one that is ended in the middle of a message may complain of that.

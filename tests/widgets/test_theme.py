@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import importlib
 import itertools
+import pkgutil
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+import anywidget
 import numpy as np
 import pytest
 
+import rlplay_widgets
 import rlplay_widgets.theme as theme
 from rlplay_widgets.figures import _COLOURS
 
@@ -66,6 +71,24 @@ def test_the_browser_never_gets_html_to_interpret() -> None:
         source = theme.static(name)
         assert "innerHTML" not in source
         assert "insertAdjacentHTML" not in source
+
+
+def test_every_widget_stays_alive_however_late_its_script_is() -> None:
+    for module in pkgutil.walk_packages(rlplay_widgets.__path__, "rlplay_widgets."):
+        importlib.import_module(module.name)
+    own = {kind for kind in heirs(anywidget.AnyWidget) if kind.__module__.startswith("rlplay")}
+    drawn = {kind.__name__: kind._esm for kind in own if hasattr(kind, "_esm")}
+    assert {"Sight", "ChartWidget", "TableWidget", "BanditView", "PaidAndScoredWidget"} <= {*drawn}
+    for name, script in drawn.items():
+        assert script.startswith(theme.static("alive.js")), name
+        exported = script.partition("export default ")[2]
+        assert re.match(r"(\(\) => \{\s*const \w+ = \w+\(\);\s*return )?alive\(", exported), name
+
+
+def heirs(kind: type) -> Iterator[type]:
+    for heir in kind.__subclasses__():
+        yield heir
+        yield from heirs(heir)
 
 
 def test_nothing_is_fetched_from_the_network() -> None:

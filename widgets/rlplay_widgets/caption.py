@@ -12,7 +12,7 @@ from rlplay_widgets.desk import Desk
 from rlplay_widgets.games import PersonGame
 from rlplay_widgets.player import Game, Shown
 from rlplay_widgets.scene import Frame, assign
-from rlplay_widgets.theme import ENDINGS, number, static
+from rlplay_widgets.theme import ENDINGS, number, script
 
 __all__ = ["Caption"]
 
@@ -24,7 +24,7 @@ _KEYS = ("up", "down", "left", "right", "space")
 class CaptionWidget(anywidget.AnyWidget):
     """The line and the pad in the browser."""
 
-    _esm = static("caption.js")
+    _esm = script("caption.js")
 
     line = t.Dict().tag(sync=True)
     pad = t.Dict().tag(sync=True)

@@ -17,7 +17,7 @@ from rlplay.training.session import TrainingSession, sessions
 from rlplay_widgets.desk import LOOKS, look_of
 from rlplay_widgets.library import short_title
 from rlplay_widgets.scene import LIVE, Frame, assign
-from rlplay_widgets.theme import count, number, static
+from rlplay_widgets.theme import count, number, script, static
 
 __all__ = [
     "Feed",
@@ -97,9 +97,9 @@ def short_name(config: RunConfig) -> str:
     return short_title(config.name, config.algo, config.run_id or "a new run")
 
 
-def plot_script(name: str) -> str:
+def plot_script(*names: str) -> str:
     """Give the script of a chart, with the library that it is made with above it."""
-    return "\n".join(map(static, ("uPlot.iife.min.js", "parts.js", "plot.js", name)))
+    return script("uPlot.iife.min.js", "parts.js", "plot.js", *names)
 
 
 class Feed:

@@ -9,7 +9,7 @@ import anywidget
 import traitlets as t
 
 from rlplay_widgets.scene import assign
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["Chips"]
 
@@ -17,7 +17,7 @@ __all__ = ["Chips"]
 class ChipsWidget(anywidget.AnyWidget):
     """The row in the browser."""
 
-    _esm = static("chips.js")
+    _esm = script("chips.js")
 
     title = t.Unicode().tag(sync=True)
     chips = t.List().tag(sync=True)

@@ -30,7 +30,7 @@ from rlplay.envs.rewards import NumberOrFormula
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.draft import look_up
 from rlplay_widgets.scene import LIVE, Frame, assign
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["Bounds", "Form", "Option", "options_of"]
 
@@ -293,7 +293,7 @@ class FormWidget(anywidget.AnyWidget):
         title: What a screen reader calls the form.
     """
 
-    _esm = static("form.js")
+    _esm = script("form.js")
 
     fields = t.List().tag(sync=True)
     now = t.Dict().tag(sync=True)

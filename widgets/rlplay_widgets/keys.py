@@ -11,7 +11,7 @@ from rlplay_widgets.desk import Desk
 from rlplay_widgets.games import PersonGame
 from rlplay_widgets.player import Game
 from rlplay_widgets.scene import Frame, assign
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["Keys"]
 
@@ -21,7 +21,7 @@ _KEYS = ("up", "down", "left", "right", "space", "escape", *"1234567890")
 class KeysWidget(anywidget.AnyWidget):
     """Makes the board that it stands in take keys, and clicks on points of it."""
 
-    _esm = static("keys.js")
+    _esm = script("keys.js")
 
     active = t.Bool().tag(sync=True)
     points = t.Bool().tag(sync=True)

@@ -25,7 +25,7 @@ from rlplay_widgets.chips import Chips
 from rlplay_widgets.gridboard import GridLayout, draw_chosen, draw_table, pays
 from rlplay_widgets.player import Shown
 from rlplay_widgets.scene import Frame, assign
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 if TYPE_CHECKING:
     from rlplay_widgets.desk import Desk
@@ -141,7 +141,7 @@ def table_in(weights: Mapping[str, Any]) -> Table | None:
 class CellWidget(anywidget.AnyWidget):
     """The form of one cell's reward, in the browser."""
 
-    _esm = static("cell.js")
+    _esm = script("cell.js")
 
     cell = t.Dict().tag(sync=True)
 

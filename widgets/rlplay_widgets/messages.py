@@ -10,7 +10,7 @@ import anywidget
 import traitlets as t
 
 from rlplay_widgets.scene import assign
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["Message", "Messages", "with_buttons"]
 
@@ -36,7 +36,7 @@ class Message(NamedTuple):
 class MessagesWidget(anywidget.AnyWidget):
     """The messages in the browser."""
 
-    _esm = static("messages.js")
+    _esm = script("messages.js")
 
     messages = t.List().tag(sync=True)
 

@@ -17,7 +17,7 @@ import traitlets as t
 from rlplay.errors import StorageError
 from rlplay_widgets import clerk
 from rlplay_widgets.scene import assign
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["Receipt"]
 
@@ -32,7 +32,7 @@ _UNDO = 20.0
 class ReceiptWidget(anywidget.AnyWidget):
     """The line in the browser."""
 
-    _esm = static("receipt.js")
+    _esm = script("receipt.js")
 
     words = t.Unicode().tag(sync=True)
     path = t.Unicode().tag(sync=True)

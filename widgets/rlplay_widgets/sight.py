@@ -11,7 +11,7 @@ from typing import Any
 
 import anywidget
 
-from rlplay_widgets.theme import static, styles
+from rlplay_widgets.theme import script, styles
 
 __all__ = ["Sight"]
 
@@ -36,7 +36,7 @@ class Sight(anywidget.AnyWidget):
         on_change: Called, in a thread of the kernel, when there is news.
     """
 
-    _esm = static("keep_keys.js") + static("sight.js")
+    _esm = script("keep_keys.js", "sight.js")
     _css = styles()
 
     def __init__(self, on_change: Callable[[], None]) -> None:

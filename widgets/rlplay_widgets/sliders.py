@@ -5,7 +5,7 @@ from __future__ import annotations
 import anywidget
 import traitlets as t
 
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["Ages", "Pace"]
 
@@ -21,7 +21,7 @@ class Pace(anywidget.AnyWidget):
         recorded: Whether each value is written down, so that only where the slider rests is set.
     """
 
-    _esm = static("pace.js")
+    _esm = script("pace.js")
 
     value = t.Float(10.0).tag(sync=True)
     low = t.Float(1.0).tag(sync=True)
@@ -39,7 +39,7 @@ class Ages(anywidget.AnyWidget):
         value: The steps of the one that is chosen.
     """
 
-    _esm = static("ages.js")
+    _esm = script("ages.js")
 
     options = t.List().tag(sync=True)
     value = t.Int(-1).tag(sync=True)

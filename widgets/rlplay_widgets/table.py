@@ -16,7 +16,7 @@ from typing import Any
 import anywidget
 import traitlets as t
 
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["Column", "Row", "Table"]
 
@@ -71,7 +71,7 @@ class Row:
 class TableWidget(anywidget.AnyWidget):
     """The table in the browser; rows and selection travel as messages."""
 
-    _esm = static("table.js")
+    _esm = script("table.js")
 
     label = t.Unicode().tag(sync=True)
     columns = t.List().tag(sync=True)

@@ -10,7 +10,7 @@ import ipywidgets as ipw
 import traitlets as t
 
 from rlplay_widgets.scene import Frame, View
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["Panel", "Tabs"]
 
@@ -24,7 +24,7 @@ class Panel(View, Protocol):
 class TabBar(anywidget.AnyWidget):
     """The row of tabs in the browser."""
 
-    _esm = static("tabs.js")
+    _esm = script("tabs.js")
 
     names = t.List().tag(sync=True)
     chosen = t.Unicode().tag(sync=True)

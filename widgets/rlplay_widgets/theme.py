@@ -25,6 +25,7 @@ __all__ = [
     "escape",
     "message_html",
     "number",
+    "script",
     "state_html",
     "static",
     "styles",
@@ -143,6 +144,12 @@ def escape(text: object) -> str:
 def static(name: str) -> str:
     """Read a file that ships with the package, as text."""
     return (files("rlplay_widgets") / "static" / name).read_text(encoding="utf-8")
+
+
+@cache
+def script(*names: str) -> str:
+    """Give the script of a widget: the last file, below those of the parts that it is made with."""
+    return "\n".join(map(static, ("alive.js", *names)))
 
 
 @cache

@@ -12,7 +12,7 @@ import anywidget
 import traitlets as t
 
 from rlplay.errors import StorageError
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["Upload"]
 
@@ -20,7 +20,7 @@ __all__ = ["Upload"]
 class UploadWidget(anywidget.AnyWidget):
     """A button that opens the browser's file dialog, and a place to drop files on."""
 
-    _esm = static("upload.js")
+    _esm = script("upload.js")
 
     label = t.Unicode().tag(sync=True)
     hint = t.Unicode().tag(sync=True)

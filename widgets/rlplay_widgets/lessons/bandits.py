@@ -18,7 +18,7 @@ import traitlets as t
 from rlplay.envs import create_env
 from rlplay.envs.bandit import BanditEnv
 from rlplay.errors import ConfigError
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script, static
 
 __all__ = ["Arms", "BanditView", "ScheduleView", "greedy_play"]
 
@@ -133,7 +133,7 @@ class BanditView(anywidget.AnyWidget):
         ConfigError: For an epsilon out of range.
     """
 
-    _esm = static("keep_keys.js") + static("lessons/parts.js") + static("lessons/bandit.js")
+    _esm = script("keep_keys.js", "lessons/parts.js", "lessons/bandit.js")
     _css = static("lessons/lesson.css")
 
     machines = t.List().tag(sync=True)
@@ -169,7 +169,7 @@ class ScheduleView(anywidget.AnyWidget):
         ConfigError: For an epsilon out of range, or fewer than two points.
     """
 
-    _esm = static("keep_keys.js") + static("lessons/parts.js") + static("lessons/schedule.js")
+    _esm = script("keep_keys.js", "lessons/parts.js", "lessons/schedule.js")
     _css = static("lessons/lesson.css")
 
     size = t.List().tag(sync=True)

@@ -13,7 +13,7 @@ import traitlets as t
 
 from rlplay.errors import ConfigError, nearest
 from rlplay_widgets.lessons.worlds import describe
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script, static
 
 __all__ = ["LookingAhead"]
 
@@ -43,9 +43,7 @@ class LookingAhead(anywidget.AnyWidget):
         ConfigError: For a map, a reward or a knob that does not exist.
     """
 
-    _esm = (
-        static("keep_keys.js") + static("parts.js") + static("grid.js") + static("looking_ahead.js")
-    )
+    _esm = script("keep_keys.js", "parts.js", "grid.js", "looking_ahead.js")
     _css = static("grid.css")
 
     world = t.Dict().tag(sync=True)

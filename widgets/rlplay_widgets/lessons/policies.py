@@ -12,7 +12,7 @@ from rlplay.training.session import TrainingSession
 from rlplay_widgets.lessons.strip import Strip, StripWidget
 from rlplay_widgets.playground import Playground
 from rlplay_widgets.scene import assign
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script, static
 
 __all__ = ["ClipBand", "ClippedObjective"]
 
@@ -26,7 +26,7 @@ TURNS: Final = {
 class ClipBandWidget(StripWidget):
     """The histogram, the band and two sliders."""
 
-    _esm = static("keep_keys.js") + static("parts.js") + static("clip_band.js")
+    _esm = script("keep_keys.js", "parts.js", "clip_band.js")
 
     ratios_to = t.Float(RATIOS_TO).tag(sync=True)
     #: What the last minibatch did: ratios, clip_fraction, entropy, kl, total_steps; empty before.
@@ -86,7 +86,7 @@ class ClippedObjective(anywidget.AnyWidget):
         clip: Where the slider stands at first.
     """
 
-    _esm = static("keep_keys.js") + static("parts.js") + static("clipped_objective.js")
+    _esm = script("keep_keys.js", "parts.js", "clipped_objective.js")
     _css = static("clipped_objective.css")
 
     clip = t.Float(0.2, min=0.0, max=0.9).tag(sync=True)

@@ -17,7 +17,7 @@ from rlplay.storage import Replay
 from rlplay_widgets.games import PersonGame
 from rlplay_widgets.games.episode import Episode, Step, make_env
 from rlplay_widgets.playground import Playground
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script, static
 
 __all__ = ["MyGames", "Played", "ReturnView", "bring_sample", "race_against"]
 
@@ -175,7 +175,7 @@ class ReturnView(anywidget.AnyWidget):
         ConfigError: When there are no rewards, or gamma is out of range.
     """
 
-    _esm = static("keep_keys.js") + static("lessons/parts.js") + static("lessons/returns.js")
+    _esm = script("keep_keys.js", "lessons/parts.js", "lessons/returns.js")
     _css = static("lessons/lesson.css")
 
     rewards = t.List(t.Float()).tag(sync=True)

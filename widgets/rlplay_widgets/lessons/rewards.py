@@ -11,7 +11,6 @@ from rlplay_widgets.curves import Metrics, smooth
 from rlplay_widgets.lessons.strip import Strip, StripWidget
 from rlplay_widgets.playground import Playground
 from rlplay_widgets.scene import assign
-from rlplay_widgets.theme import static
 
 __all__ = ["PaidAndScored"]
 
@@ -23,7 +22,7 @@ WINDOW = 100
 class PaidAndScoredWidget(StripWidget):
     """Two charts over the same steps."""
 
-    _esm = static("keep_keys.js") + plot_script("paid_and_scored.js")
+    _esm = plot_script("keep_keys.js", "paid_and_scored.js")
 
     #: `steps`, `reward` and `score`: numbers of equal length; None where there is none.
     curves = t.Dict({"steps": [], "reward": [], "score": []}).tag(sync=True)

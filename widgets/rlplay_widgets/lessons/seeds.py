@@ -12,7 +12,7 @@ from rlplay.errors import ConfigError
 from rlplay.samples.seeds import RecordedSeeds
 from rlplay.statistics import bootstrap_interval, difference_interval, interquartile_mean
 from rlplay_widgets.figures import Line, lines_of_seeds, show_figure
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script, static
 
 __all__ = ["SeedFan", "show_seeds"]
 
@@ -36,7 +36,7 @@ class SeedFan(anywidget.AnyWidget):
         ConfigError: For a count that the runs do not have.
     """
 
-    _esm = static("keep_keys.js") + static("parts.js") + static("seed_fan.js")
+    _esm = script("keep_keys.js", "parts.js", "seed_fan.js")
     _css = static("seed_fan.css")
 
     learners = t.List().tag(sync=True)

@@ -9,7 +9,7 @@ import traitlets as t
 from rlplay.lessons.tables import Learned
 from rlplay_widgets.curves import smooth
 from rlplay_widgets.lessons.worlds import describe
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script, static
 
 __all__ = ["TwoWays"]
 
@@ -28,7 +28,7 @@ class TwoWays(anywidget.AnyWidget):
         second: What another one learned in as many episodes.
     """
 
-    _esm = static("keep_keys.js") + static("parts.js") + static("grid.js") + static("two_ways.js")
+    _esm = script("keep_keys.js", "parts.js", "grid.js", "two_ways.js")
     _css = static("grid.css")
 
     world = t.Dict().tag(sync=True)

@@ -8,7 +8,7 @@ import traitlets as t
 from rlplay_widgets.code import code_for
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.scene import Frame, assign
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["CodePanel"]
 
@@ -16,7 +16,7 @@ __all__ = ["CodePanel"]
 class CodeWidget(anywidget.AnyWidget):
     """Code in the browser, with a button that copies it; empty, it takes no place."""
 
-    _esm = static("code.js")
+    _esm = script("code.js")
 
     code = t.Unicode().tag(sync=True)
 

@@ -25,7 +25,7 @@ from rlplay.errors import ConfigError, RlplayError
 from rlplay.training.session import sessions
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.scene import LIVE, Frame, assign
-from rlplay_widgets.theme import number, static
+from rlplay_widgets.theme import number, script
 
 __all__ = ["DevicePanel"]
 
@@ -46,7 +46,7 @@ _UNTIMED = ("run_id", "name", "seed", "total_steps")
 class DeviceWidget(anywidget.AnyWidget):
     """Choices and bars in the browser; wishes come up as messages."""
 
-    _esm = static("device.js")
+    _esm = script("device.js")
 
     state = t.Dict().tag(sync=True)
 

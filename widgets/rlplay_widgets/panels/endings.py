@@ -9,7 +9,7 @@ import anywidget
 import traitlets as t
 
 from rlplay_widgets.scene import Frame
-from rlplay_widgets.theme import ENDINGS, OTHER_ENDINGS, number, static
+from rlplay_widgets.theme import ENDINGS, OTHER_ENDINGS, number, script
 
 __all__ = ["EndingsPanel"]
 
@@ -23,7 +23,7 @@ class EndingsWidget(anywidget.AnyWidget):
     A click on a share arrives as a message with its name.
     """
 
-    _esm = static("endings.js")
+    _esm = script("endings.js")
 
     shares = t.List().tag(sync=True)
 

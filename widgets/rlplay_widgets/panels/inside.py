@@ -15,7 +15,7 @@ from rlplay_widgets.desk import Desk
 from rlplay_widgets.overlays import Choices, Inputs, action_shares, inputs_of
 from rlplay_widgets.player import Shown
 from rlplay_widgets.scene import Frame, assign
-from rlplay_widgets.theme import number, static
+from rlplay_widgets.theme import number, script
 
 __all__ = ["InsidePanel"]
 
@@ -40,7 +40,7 @@ class InsideWidget(anywidget.AnyWidget):
     `missing` says in sentences what there is not. What changes with every move travels as messages.
     """
 
-    _esm = static("inside.js")
+    _esm = script("inside.js")
 
     on = t.List().tag(sync=True)
     about = t.Dict().tag(sync=True)

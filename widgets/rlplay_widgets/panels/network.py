@@ -28,7 +28,7 @@ from rlplay.envs.own import blocks_of
 from rlplay.errors import ConfigError, NetworkConfigError, RlplayError
 from rlplay_widgets.desk import Desk
 from rlplay_widgets.scene import LIVE, Frame, assign
-from rlplay_widgets.theme import static
+from rlplay_widgets.theme import script
 
 __all__ = ["NetworkPanel"]
 
@@ -43,7 +43,7 @@ CURVE = 17
 class NetworkWidget(anywidget.AnyWidget):
     """Cards and picture in the browser; wishes come up as messages."""
 
-    _esm = static("network.js")
+    _esm = script("network.js")
 
     limits = t.Dict().tag(sync=True)
     facts = t.Dict().tag(sync=True)

@@ -7,7 +7,7 @@ import traitlets as t
 
 from rlplay.training.monitor import Snapshot
 from rlplay_widgets.scene import Frame
-from rlplay_widgets.theme import NOTHING, count, duration, number, static
+from rlplay_widgets.theme import NOTHING, count, duration, number, script
 
 __all__ = ["NumbersPanel"]
 
@@ -29,7 +29,7 @@ _EVERY = 0.15
 class NumbersWidget(anywidget.AnyWidget):
     """Tiles in the browser; only their words travel."""
 
-    _esm = static("numbers.js")
+    _esm = script("numbers.js")
 
     tiles = t.List().tag(sync=True)
     values = t.Dict().tag(sync=True)

@@ -24,7 +24,7 @@ from rlplay_widgets.games.race import MOST_LANES, RULES, Race, RuleGame, Standin
 from rlplay_widgets.library import title
 from rlplay_widgets.player import Game, Shown
 from rlplay_widgets.scene import LIVE, Frame, assign, free
-from rlplay_widgets.theme import ENDINGS, count, escape, number, static
+from rlplay_widgets.theme import ENDINGS, count, escape, number, script
 
 __all__ = ["Entrant", "RaceView"]
 
@@ -61,7 +61,7 @@ class Entrant:
 class RaceWidget(anywidget.AnyWidget):
     """What a person sets of a race."""
 
-    _esm = static("parts.js") + "\n" + static("race.js")
+    _esm = script("parts.js", "race.js")
 
     #: Who can race: key, words and group of each.
     offers = t.List().tag(sync=True)

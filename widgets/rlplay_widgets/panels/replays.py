@@ -26,7 +26,7 @@ from rlplay_widgets.panels.runs import exports_folder
 from rlplay_widgets.receipt import Receipt
 from rlplay_widgets.scene import Frame, assign
 from rlplay_widgets.table import Column, Row, Table
-from rlplay_widgets.theme import ENDINGS, escape, static
+from rlplay_widgets.theme import ENDINGS, escape, script
 
 __all__ = ["ReplaysPanel", "taking_over"]
 
@@ -60,7 +60,7 @@ _FORMATS: dict[str, tuple[str, str, Callable[..., None]]] = {
 class ReplayBar(anywidget.AnyWidget):
     """Play, step and seek, in the browser."""
 
-    _esm = static("replay_bar.js")
+    _esm = script("replay_bar.js")
 
     rates = t.List(list(RATES)).tag(sync=True)
     length = t.Int().tag(sync=True)

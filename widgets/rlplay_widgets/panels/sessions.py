@@ -11,7 +11,7 @@ from rlplay.training.session import TrainingSession
 from rlplay_widgets.charts import short_name
 from rlplay_widgets.desk import Desk, look_of
 from rlplay_widgets.scene import Frame, assign
-from rlplay_widgets.theme import STATES, static
+from rlplay_widgets.theme import STATES, script
 
 __all__ = ["SessionsPanel"]
 
@@ -22,7 +22,7 @@ _EVERY = 0.25
 class SessionsWidget(anywidget.AnyWidget):
     """A row of choices in the browser, hidden where only what is in sight could be chosen."""
 
-    _esm = static("sessions.js")
+    _esm = script("sessions.js")
 
     sessions = t.List().tag(sync=True)
     chosen = t.Unicode().tag(sync=True)

@@ -22,7 +22,7 @@ from rlplay_widgets.desk import Desk
 from rlplay_widgets.forms import Form
 from rlplay_widgets.preview import Example, get_example
 from rlplay_widgets.scene import Frame, assign
-from rlplay_widgets.theme import escape, message_html, number, static
+from rlplay_widgets.theme import escape, message_html, number, script
 
 __all__ = ["WorldPanel"]
 
@@ -50,7 +50,7 @@ class ListingWidget(anywidget.AnyWidget):
         details: What stands behind folds that were opened, by key.
     """
 
-    _esm = static("listing.js")
+    _esm = script("listing.js")
 
     title = t.Unicode().tag(sync=True)
     columns = t.List().tag(sync=True)

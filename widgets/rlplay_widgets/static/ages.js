@@ -32,4 +32,4 @@ function render({ model, el }) {
   return () => model.off("change:options change:value", draw);
 }
 
-export default { render };
+export default alive({ render });

@@ -253,4 +253,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default alive({ render });

@@ -37,4 +37,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default alive({ render });

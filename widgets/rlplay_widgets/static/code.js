@@ -54,4 +54,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default alive({ render });

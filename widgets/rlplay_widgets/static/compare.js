@@ -221,4 +221,4 @@ function episodes(count) {
   return `${String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f")} episodes`;
 }
 
-export default { render };
+export default alive({ render });

@@ -169,4 +169,4 @@ function render({ model, el }) {
   return () => model.off("change:state", paint);
 }
 
-export default { render };
+export default alive({ render });

@@ -89,4 +89,4 @@ function render({ model, el }) {
   return () => model.off("change:shares", draw);
 }
 
-export default { render };
+export default alive({ render });

@@ -325,4 +325,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default alive({ render });

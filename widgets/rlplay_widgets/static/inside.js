@@ -347,4 +347,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default alive({ render });

@@ -80,4 +80,4 @@ function render({ model, el }) {
   return () => model.off(changes, draw);
 }
 
-export default { render };
+export default alive({ render });

@@ -702,4 +702,4 @@ function grid({ channel, size }) {
   return Number.isInteger(around) ? around : 0;
 }
 
-export default { render };
+export default alive({ render });

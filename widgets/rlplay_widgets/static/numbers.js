@@ -28,4 +28,4 @@ function render({ model, el }) {
   return () => model.off("change:values", write);
 }
 
-export default { render };
+export default alive({ render });

@@ -109,4 +109,4 @@ function render({ model, el }) {
   return () => model.off(changed, draw);
 }
 
-export default { render };
+export default alive({ render });

@@ -193,4 +193,4 @@ function words(x, y, text, anchor, name = "") {
 
 const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 
-export default { render: keepingKeys(render) };
+export default alive({ render: keepingKeys(render) });

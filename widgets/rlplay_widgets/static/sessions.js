@@ -60,4 +60,4 @@ function render({ model, el }) {
   return () => model.off("change:sessions change:chosen change:offered", draw);
 }
 
-export default { render };
+export default alive({ render });

@@ -58,4 +58,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default alive({ render });

@@ -398,8 +398,8 @@ function show(table, model, el) {
 
 export default () => {
   const table = makeTable();
-  return {
+  return alive({
     initialize: ({ model }) => table.begin(model),
     render: ({ model, el }) => show(table, model, el),
-  };
+  });
 };

@@ -42,4 +42,4 @@ function render({ model, el }) {
   return () => model.off("change:chosen", turn);
 }
 
-export default { render };
+export default alive({ render });

@@ -85,4 +85,4 @@ function render({ model, el }) {
   return () => model.off("change:moment", paint);
 }
 
-export default { render: keepingKeys(render) };
+export default alive({ render: keepingKeys(render) });

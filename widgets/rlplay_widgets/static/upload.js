@@ -57,4 +57,4 @@ function render({ model, el }) {
   return () => model.off("msg:custom", receive);
 }
 
-export default { render };
+export default alive({ render });

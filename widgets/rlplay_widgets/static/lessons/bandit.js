@@ -177,4 +177,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render: keepingKeys(render) };
+export default alive({ render: keepingKeys(render) });
