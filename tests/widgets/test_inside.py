@@ -272,7 +272,7 @@ def test_an_overlay_that_breaks_leaves_the_board(
     look.show(probabilities=[0.2, 0.3, 0.5])
     look.tick()
     look.state = {**look.state, "direction": [1]}
-    monkeypatch.setattr("rlplay_widgets.board._draw_head", lambda *_: None)
+    monkeypatch.setattr("rlplay_widgets.board._head", lambda *_: [])
     sent.clear()
     look.show(probabilities=[0.2, 0.3, 0.5])
     look.tick()

@@ -250,17 +250,22 @@ def test_a_training_at_full_speed_is_painted_five_times_a_second_and_at_once_whe
     monkeypatch.setattr("rlplay_widgets.scene.FULL_SPEED_FRAME", FULL_SPEED_FRAME)
     session = StillSession()
     session.monitor.publish(state="running", run_id="r1", is_max_speed=True, moves_per_second=None)
-    scene = Playground(session)._scene
+    panel = Playground(session)
+    scene = panel._scene
     painter.tick(100.0)
     # Another Playground wakes the painter thirty times a second.
-    painted = set()
+    painted: set[float] = set()
+    written: list[float] = []
+    monkeypatch.setattr(panel.numbers, "paint", lambda frame: written.append(frame.now))
     for frame in range(1, 31):
         painter.tick(100.0 + frame / 30)
         painted.add(scene._painted_at)
     assert 5 <= len(painted) <= 7
+    # Every second time, only pictures: words change half as often.
+    assert 2 <= len(written) <= 4
     scene.wake()  # as a click does
     painter.tick(101.01)
-    assert scene._painted_at == 101.01
+    assert scene._painted_at == written[-1] == 101.01
     # What a view notices while it is painted, as its table does, waits for the next frame.
     views = scene.views
 
@@ -279,7 +284,7 @@ def test_a_training_at_full_speed_is_painted_five_times_a_second_and_at_once_whe
     scene.views = views
     session.monitor.publish(state="paused")
     painter.tick(101.04)
-    assert scene._painted_at == 101.04
+    assert scene._painted_at == written[-1] == 101.04
 
 
 def test_nothing_is_painted_while_nobody_looks(painter, sent) -> None:

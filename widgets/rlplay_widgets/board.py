@@ -11,6 +11,7 @@ import base64
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache, lru_cache
 from typing import Any
 
 import ipycanvas
@@ -88,7 +89,6 @@ class Picture:
 
         def draw(canvas: ipycanvas.Canvas) -> None:
             canvas.line_width = width
-            canvas.line_cap = canvas.line_join = "round"
             canvas.stroke_styled_line_segments(places, paint, alpha, numbers)
 
         self._calls.append(draw)
@@ -151,25 +151,32 @@ class Picture:
         """Draw everything on an empty canvas, in one message."""
         with _one_message(canvas):
             canvas.clear()
+            canvas.line_cap = canvas.line_join = "round"
             for call in self._calls:
                 call(canvas)
 
     def _columns(self, *columns: Numbers) -> npt.NDArray[np.float32]:
-        places = np.array(np.broadcast_arrays(*map(np.atleast_1d, columns)), dtype=np.float32)
+        if len(set(map(np.shape, columns))) > 1:
+            columns = tuple(np.broadcast_arrays(*columns))
+        places = np.array(columns, dtype=np.float32).reshape(len(columns), -1)
         self.nbytes += places.nbytes
         return places
 
     def _strokes(
         self, points: npt.NDArray[Any], counts: Any, color: Any
-    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16] | None, npt.NDArray[np.uint8]]:
         places = np.asarray(points).round().astype(np.int16)
-        numbers = np.array(counts, np.uint16)
-        self.nbytes += places.nbytes + numbers.nbytes
-        return places, numbers, self._colors(color, len(numbers))
+        self.nbytes += places.nbytes + 2 * len(counts)
+        paint = self._colors(color, len(counts))
+        if len(counts) == 1:  # its points say how many they are
+            return places[None], None, paint
+        return places, np.asarray(counts, np.uint16), paint
 
     def _colors(self, color: Any, count: int) -> npt.NDArray[np.uint8]:
-        paint = np.ascontiguousarray(np.broadcast_to(np.asarray(color, np.uint8), (count, 3)))
-        self.nbytes += paint.nbytes
+        paint = np.asarray(color, np.uint8)
+        if paint.shape != (count, 3):
+            paint = np.broadcast_to(paint, (count, 3))
+        self.nbytes += 3 * count
         return paint.ravel()
 
 
@@ -223,23 +230,38 @@ def draw_snake(state: dict[str, Any], palette: Palette) -> Picture:
     Returns:
         The picture.
     """
-    picture = Picture()
     size = int(state["grid_size"])
     cell = PIXELS / size
-    _draw_ground(picture, size, cell, palette)
+    picture = Picture()
+    picture.add(_ground(size, palette))
+    # What is round, and what grows on an apple, all in one: each call takes its time.
+    circles: list[_Circle] = []
     food = state.get("food_position")
     if food is not None:
-        _draw_apple(picture, (food["x"] + 0.5) * cell, (food["y"] + 0.5) * cell, cell, palette)
-    cells = [(part["x"], part["y"]) for part in state["snake_position"]]
-    if cells:
-        body = (np.array(cells) + 0.5) * cell
+        apple = ((food["x"] + 0.5) * cell, (food["y"] + 0.55) * cell)
+        circles += _apple(*apple, cell, palette)
+    parts = state["snake_position"]
+    if parts:
+        body = (np.array([(part["x"], part["y"]) for part in parts]) + 0.5) * cell
         _draw_body(picture, body, cell, palette)
-        _draw_head(picture, body[0], state.get("direction") or (1, 0), cell, palette)
+        circles += _head(*body[0].tolist(), state.get("direction") or (1, 0), cell, palette)
+    if circles:
+        picture.circles(*zip(*circles, strict=True))
+    if food is not None:
+        on_top = _STEM_AND_LEAF * cell + apple
+        picture.polygons(on_top, [len(_STEM), len(_LEAF)], [palette.stem, palette.leaf])
     return picture
 
 
-def _draw_ground(picture: Picture, size: int, cell: float, palette: Palette) -> None:
+#: Of a circle: its centre, its radius and its colour.
+_Circle = tuple[float, float, float, RGB]
+
+
+@lru_cache(maxsize=32)
+def _ground(size: int, palette: Palette) -> Picture:
     """The board: every second row and every second column a little darker."""
+    picture = Picture()
+    cell = PIXELS / size
     odd = np.arange(1, size, 2) * cell
     none, cells, whole = (np.full(len(odd), value) for value in (0, cell, PIXELS))
     picture.rects(
@@ -250,19 +272,15 @@ def _draw_ground(picture: Picture, size: int, cell: float, palette: Palette) -> 
         np.array([palette.ground] + [palette.stripe] * 2 * len(odd), np.uint8),
         np.array([1] + [palette.stripe_alpha] * 2 * len(odd), np.float32),
     )
+    return picture
 
 
-def _draw_apple(picture: Picture, x: float, y: float, cell: float, palette: Palette) -> None:
-    """An apple with a light spot, a stem and a leaf, around a point a little below the centre."""
-    y += 0.05 * cell
-    places = np.array([(x, y), (x - 0.11 * cell, y - 0.12 * cell)])
-    picture.circles(*places.T, [0.34 * cell, 0.09 * cell], [palette.apple, palette.shine])
-    top = y - 0.3 * cell
-    stem = np.array([(x, top + 0.04 * cell), (x + 0.03 * cell, top - 0.1 * cell)])
-    picture.lines(stem, [2], [palette.stem], 0.07 * cell)
-    picture.polygons(
-        _LEAF * cell + (x + 0.03 * cell, top - 0.02 * cell), [len(_LEAF)], [palette.leaf]
-    )
+def _apple(x: float, y: float, cell: float, palette: Palette) -> list[_Circle]:
+    """An apple around a point, with a light spot."""
+    return [
+        (x, y, 0.34 * cell, palette.apple),
+        (x - 0.11 * cell, y - 0.12 * cell, 0.09 * cell, palette.shine),
+    ]
 
 
 def _leaf() -> npt.NDArray[np.float64]:
@@ -273,7 +291,10 @@ def _leaf() -> npt.NDArray[np.float64]:
     return np.concatenate([upper, lower]) @ np.array([(0.88, -0.47), (0.47, 0.88)])
 
 
-_LEAF = _leaf()
+#: What grows on an apple, in cells from its middle.
+_LEAF = _leaf() + np.array((0.03, -0.32))
+_STEM = np.array([(-0.03, -0.26), (0.03, -0.26), (0.07, -0.42), (-0.01, -0.42)])
+_STEM_AND_LEAF = np.concatenate([_STEM, _LEAF])
 
 
 def _draw_body(
@@ -282,54 +303,55 @@ def _draw_body(
     """The body as one tube through the cells, its colour fading from head to tail."""
     if len(body) < 2:
         return
-    # From the tail on, so that the head's end lies on top. A short body has few cells: points
-    # between them make its colour fade as smoothly.
-    cells = body[::-1]
-    finer = -(-BODY_COLOURS // (len(cells) - 1))
-    path = np.concatenate(
-        [np.repeat(cells[:-1], finer, axis=0) + _between(cells, finer), cells[-1:]]
-    )
-    # Of each straight stretch only the ends are sent, and where one colour follows another.
-    steps = np.diff(path, axis=0)
-    corner = np.ones(len(path), bool)
-    corner[1:-1] = np.any(np.abs(np.diff(steps, axis=0)) > 1e-6, axis=1)
-    picture.lines(path[corner], [corner.sum()], [palette.outline], 0.84 * cell)
-    ends = np.linspace(0, len(path) - 1, BODY_COLOURS + 1).astype(int)
-    corner[ends] = True
-    sent = np.flatnonzero(corner)
-    seams = np.searchsorted(sent, ends)
-    times = np.ones(len(sent), int)
-    times[seams[1:-1]] = 2
+    cells = body[::-1]  # from the tail on, so that the head's end lies on top
+    picture.lines(cells, [len(cells)], [palette.outline], 0.84 * cell)
+    before, share, counts = _pieces(len(cells))
+    begins = cells[before]
+    places = begins + share * (cells[before + 1] - begins)
+    picture.lines(places, counts, _shades(palette), 0.7 * cell)
+
+
+@lru_cache(maxsize=512)
+def _pieces(
+    length: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Cut a body into pieces of one colour each, all as long.
+
+    Args:
+        length: Its cells.
+
+    Returns:
+        Of each piece's points, one piece after the other: the cell before it, and the share (n, 1)
+        of the way from there to the next cell; and how many points each piece has.
+    """
+    ends = np.linspace(0, length - 1, BODY_COLOURS + 1)
+    seams = ends[1:-1]  # each ends one piece and begins another
+    places = np.sort(np.concatenate([ends, seams, np.arange(1, length - 1)]))
+    before = np.minimum(places.astype(int), length - 2)
+    counts = np.diff(np.searchsorted(places, seams) + 1, prepend=0, append=len(places))
+    return before, (places - before)[:, None], counts
+
+
+@cache
+def _shades(palette: Palette) -> npt.NDArray[np.uint8]:
+    """The colours of a body's pieces, from the tail on."""
     share = np.linspace(0.0, 1.0, BODY_COLOURS)[:, None]
     color = np.array(palette.tail) * (1 - share) + np.array(palette.head) * share
-    picture.lines(
-        path[np.repeat(sent, times)], np.diff(seams) + 1, color.astype(np.uint8), 0.7 * cell
-    )
+    return color.astype(np.uint8)
 
 
-def _between(cells: npt.NDArray[np.float64], finer: int) -> npt.NDArray[np.float64]:
-    """The way from each cell's centre towards the next one's, in so many equal parts."""
-    shares = np.arange(finer)[None, :, None] / finer
-    return (np.diff(cells, axis=0)[:, None, :] * shares).reshape(-1, 2)
-
-
-def _draw_head(
-    picture: Picture,
-    head: npt.NDArray[np.float64],
-    direction: Sequence[int],
-    cell: float,
-    palette: Palette,
-) -> None:
+def _head(
+    x: float, y: float, direction: Sequence[int], cell: float, palette: Palette
+) -> list[_Circle]:
     """The head: a little wider than the body, with two eyes that look ahead."""
-    ahead = np.array(direction)
-    aside = 0.19 * np.array([-ahead[1], ahead[0]])
-    places = np.array(
-        [(0, 0), (0, 0)] + [at * ahead + side * aside for at in (0.13, 0.19) for side in (-1, 1)]
-    )
-    x, y = (head + places * cell).T
-    radius = np.array([0.47, 0.4, 0.135, 0.135, 0.07, 0.07]) * cell
-    color = [palette.outline, palette.head, *[palette.eye] * 2, *[palette.pupil] * 2]
-    picture.circles(x, y, radius, color)
+    ahead_x, ahead_y = direction[0] * cell, direction[1] * cell
+    circles = [(x, y, 0.47 * cell, palette.outline), (x, y, 0.4 * cell, palette.head)]
+    for ahead, radius, color in ((0.13, 0.135, palette.eye), (0.19, 0.07, palette.pupil)):
+        for aside in (-0.19, 0.19):
+            at_x = x + ahead * ahead_x - aside * ahead_y
+            at_y = y + ahead * ahead_y + aside * ahead_x
+            circles.append((at_x, at_y, radius * cell, color))
+    return circles
 
 
 def draw_words(words: str, palette: Palette) -> Picture:

@@ -120,7 +120,7 @@ class Playground:
             self.desk = Desk(self._painter, config.replace(run_id=None), session)
             self._scene = self.desk.scene
             self._build()
-            self._scene.views = self._views
+            self._scene.views, self._scene.slow_views = self._views, self._words
             self._painter.add(self._scene)
             _open.append(self)
         watched = run if run is not None and not self._scene.live else None
@@ -187,6 +187,11 @@ class Playground:
         yield from (self.controls, self.controls.sessions, self.controls.code)
         yield from (self.overlay, self.looks, self.board, self.keys, self.caption)
         yield from (self.numbers, self.curve, self.files, self.tabs, self.tabs.front)
+
+    def _words(self) -> Iterator[View]:
+        """What is words and numbers: faster than twice a second, nobody reads them."""
+        yield from (self.controls, self.controls.sessions, self.controls.code)
+        yield from (self.caption, self.numbers, self.curve, self.tabs, self.tabs.front)
 
     def _arrange(self) -> ipw.VBox:
         """Board and numbers on the left, curve and tabs on the right; the CSS finds the places."""

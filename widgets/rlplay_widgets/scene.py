@@ -87,17 +87,20 @@ class SessionScene:
 
     def __init__(self, painter: Painter, session: TrainingSession | None = None) -> None:
         self.sight = Sight(self.wake)
-        #: Gives the views, in the order in which they are painted.
+        #: Gives the views, in the order in which they are painted; and those of them that are
+        #: painted half as often while a training goes on at full speed and nobody asks for more.
         self.views: Callable[[], Iterable[View]] = tuple
+        self.slow_views: Callable[[], Iterable[View]] = tuple
         self._painter = painter
         self._lock = threading.Lock()
         self._session = session
         self._fresh = True
         self._problems: dict[str, Problem] = {}
-        self._painted_at = float("-inf")
+        self._painted_at = self._all_painted_at = float("-inf")
         self._painted_by: int | None = None  # the thread, while it paints
         self._asked = False  # whether a frame of this very scene is wanted now
         self._standing: tuple[Any, ...] = ()  # what the last frame said of the training
+        self._steady = False  # whether it goes on at full speed, and nobody asks for a frame
         if session is not None:
             session.monitor.on_change(painter.wake)
 
@@ -199,7 +202,7 @@ class SessionScene:
             frame.session.monitor.want_board()
         self._painted_by = threading.get_ident()
         try:
-            pictures = [self._paint_view(view, frame) for view in self.views()]
+            pictures = [self._paint_view(view, frame) for view in self._due(frame)]
         finally:
             self._painted_by = None
         if any(pictures):
@@ -214,6 +217,16 @@ class SessionScene:
             self._asked = True
         return min([wait, *frame.owed])
 
+    def _due(self, frame: Frame) -> list[View]:
+        """Give what this frame paints."""
+        views = list(self.views())
+        wait = 1.9 * FULL_SPEED_FRAME
+        if self._steady and not frame.fresh and frame.now < self._all_painted_at + wait:
+            slow = list(self.slow_views())
+            return [view for view in views if view not in slow]
+        self._all_painted_at = frame.now
+        return views
+
     def _rest(self, now: float) -> float:
         """Give the seconds that a training at full speed leaves until its next frame.
 
@@ -225,7 +238,8 @@ class SessionScene:
         old, self._standing = self._standing, standing
         asked, self._asked = self._asked, False
         full_speed = snapshot.state in ("running", "stopping") and snapshot.is_max_speed
-        if asked or self._fresh or standing != old or not full_speed:
+        self._steady = full_speed and not (asked or self._fresh or standing != old)
+        if not self._steady:
             return 0.0
         return self._painted_at + 0.95 * FULL_SPEED_FRAME - now
 
