@@ -1,6 +1,6 @@
 """How quick is the Playground, in a real JupyterLab and a real Chromium? Prints a table.
 
-    python tests/benchmarks/playground_speed.py                     # all of it, about 12 minutes
+    python tests/benchmarks/playground_speed.py                     # all of it, about 35 minutes
     python tests/benchmarks/playground_speed.py start clicks frames
     python tests/benchmarks/playground_speed.py memory --minutes 60
 
@@ -19,6 +19,7 @@ import argparse
 import ast
 import itertools
 import json
+import math
 import os
 import statistics
 import sys
@@ -105,6 +106,15 @@ MEANWHILE = {
 MOST_GROWTH = 0.5
 #: More than a training gets done.
 MOST_STEPS_PER_SECOND = 1_000_000
+#: Gives the moment, the steps of all sessions, and the seconds of their threads on a core.
+STANDING = """
+import threading
+def _standing():
+    trainers = [t.native_id for t in threading.enumerate() if t.name.startswith("rlplay-trainer")]
+    threads = [t for t in psutil.Process().threads() if t.id in trainers]
+    steps = sum(session.snapshot().total_steps for session in rlplay.sessions())
+    return [time.monotonic(), steps, sum(t.user_time + t.system_time for t in threads)]
+None"""
 STATE = "document.querySelector('.rlplay-state').innerText"
 
 
@@ -324,6 +334,7 @@ def frames(bench: Bench, options: argparse.Namespace) -> None:
 def share(bench: Bench, options: argparse.Namespace) -> None:
     cores = sorted(os.sched_getaffinity(0))
     kernel = bench.ask("os.getpid()")
+    bench.ask(STANDING)
     for pinned in (True, False):
         bench.ask(
             "[s.stop() for s in rlplay.sessions() if s.state in ('running', 'paused')] and None"
@@ -336,7 +347,7 @@ def share(bench: Bench, options: argparse.Namespace) -> None:
         )
         bench.open_playground(source)
         bench.start_training()
-        rates: dict[str, list[float]] = {"hidden": [], "open": [], "none": []}
+        rates: dict[str, list[tuple[float, float]]] = {"hidden": [], "open": [], "none": []}
         ways = list(rates)
         for turn in range(options.rounds):
             # Nothing comes first every time: what is learned makes the games longer and slower.
@@ -358,29 +369,39 @@ def share(bench: Bench, options: argparse.Namespace) -> None:
                         "() => { document.querySelector('.rlplay-playground')"
                         ".style.marginTop = ''; }"
                     )
-        # Each beside its own neighbour in time: the machine is not as fast in every minute.
-        kept = {
-            how: statistics.median(
-                rate / alone for rate, alone in zip(rates[how], rates["none"], strict=True)
-            )
-            for how in ("open", "hidden")
-        }
+        alone = statistics.median(rate for rate, _ in rates["none"])
         print(
-            f"| training speed, {'pinned' if pinned else 'not pinned'} | without a screen "
-            f"{statistics.median(rates['none']):,.0f} steps/s, open {kept['open']:.1%}, "
-            f"hidden {kept['hidden']:.1%} |"
+            f"| training, {'pinned' if pinned else 'not pinned'} | without a screen "
+            f"{alone:,.0f} steps/s; open {_kept(rates['open'], rates['none'])}; "
+            f"hidden {_kept(rates['hidden'], rates['none'])} |"
         )
     _pin(kernel, cores, cores)
 
 
-def _rate(bench: Bench, seconds: float) -> float:
-    """Steps in a second, by the kernel's own clock."""
-    return bench.ask(
-        "__count = lambda: sum(s.snapshot().total_steps for s in rlplay.sessions())\n"
-        f"__begin = (time.monotonic(), __count()); time.sleep({seconds}); "
-        "__end = (time.monotonic(), __count())\n"
-        "(__end[1] - __begin[1]) / (__end[0] - __begin[0])"
+def _kept(rates: list[tuple[float, float]], alone: list[tuple[float, float]]) -> str:
+    """What is left of the speed, and of the time on a core that costs.
+
+    The machine is not as fast in every minute: each is compared with its own neighbour in time, and
+    the median has a standard error (of normal values). The time on the core varies less.
+    """
+    speed, core = (
+        [one / other for one, other in zip(own, without, strict=True)]
+        for own, without in zip(zip(*rates, strict=True), zip(*alone, strict=True), strict=True)
     )
+    error = math.sqrt(math.pi / 2 / len(speed)) * statistics.stdev(speed)
+    return (
+        f"{statistics.median(speed):.1%} of that, \N{PLUS-MINUS SIGN} {100 * error:.1f}, "
+        f"on the core for {statistics.median(core):.1%} of the time"
+    )
+
+
+def _rate(bench: Bench, seconds: float) -> tuple[float, float]:
+    """The training's steps and seconds on a core in a second, by the kernel's own clocks."""
+    begin = bench.ask("_standing()")
+    bench.page.wait_for_timeout(1_000 * seconds)
+    end = bench.ask("_standing()")
+    moment, steps, core = (after - before for before, after in zip(begin, end, strict=True))
+    return steps / moment, core / moment
 
 
 def _pin(kernel: int, kernels: list[int], others: list[int]) -> None:
@@ -496,7 +517,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--clicks", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60, help="of frames")
-    parser.add_argument("--rounds", type=int, default=15, help="of share")
+    parser.add_argument("--rounds", type=int, default=30, help="of share")
     parser.add_argument("--block", type=float, default=3, help="seconds of each round")
     parser.add_argument("--minutes", type=float, default=10, help="of memory")
     options = parser.parse_args()

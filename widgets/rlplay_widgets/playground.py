@@ -162,7 +162,7 @@ class Playground:
         self.caption = Caption(self.desk, partial(preview, self.desk))
         self.numbers = NumbersPanel()
         drawn = "score" if self.lesson is None else self.lesson.curve
-        self.curve = ScoreChart(self._painter.wake, drawn)
+        self.curve = ScoreChart(self._scene.wake, drawn)
         names = (self.lesson.tabs if self.lesson is not None else []) or list(PANELS)
         panels: dict[str, Callable[[], Panel]] = {
             name: partial(PANELS[name], self.desk) for name in names
@@ -170,7 +170,7 @@ class Playground:
         if self.lesson is not None:
             self.desk.draft.lock(*option_places(self.lesson.locked))
             self.desk.draft.show_only(*option_places(self.lesson.knobs))
-        self.tabs = Tabs(panels, self._scene.safely, self._painter.wake)
+        self.tabs = Tabs(panels, self._scene.safely, self._scene.wake)
         self.files = _Files(self.desk)
         self.desk.open_tab = self.tabs.choose
         self.desk.chosen_tab = lambda: self.tabs.chosen

@@ -7,6 +7,7 @@
 function catchUp(model) {
   const nothing = { content: { data: { method: "" } } };
   model._handle_comm_msg(nothing).catch(() => {
+    if (!model.comm) return; // a page without a kernel
     const { _handle_comm_msg: hear } = Object.getPrototypeOf(Object.getPrototypeOf(model));
     model.comm.on_msg((message) => hear.call(model, message));
     model.comm.send({ method: "request_state" }, {});
@@ -20,7 +21,7 @@ function whole(model) {
     itself = from;
   };
   model.on("change:_alive", take);
-  model.set("_alive", true);
+  model.set("_alive", (model.get("_alive") ?? 0) + 1); // a saved one has it from before
   model.off("change:_alive", take);
   return itself;
 }
