@@ -191,7 +191,6 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "default": {
             "description": "The balanced choice: given the time, it learns to fill the board.",
             "num_envs": 512,
-            "num_threads": None,
             "total_steps": 60_000_000,
             "hyperparams": {
                 "annealing_fraction": 0.75,
@@ -207,7 +206,6 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "description": "A small network that sees little learns to find apples within seconds, "
             "also on an old machine, and does not get as far.",
             "num_envs": 64,
-            "num_threads": 1,
             "total_steps": 3_000_000,
             "env_config": {"vision": 2},
             "network_config": {"layers": [{"units": 64}, {"units": 64}]},
@@ -240,7 +238,6 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "description": "The fifteen numbers of many tutorials: danger beside the head, food, "
             "direction, hunger and three body segments.",
             "num_envs": 64,
-            "num_threads": 1,
             "total_steps": 5_000_000,
             "env_config": CLASSIC,
             "hyperparams": {"discount": 0.99, "entropy_coefficient": 0.01},

@@ -10,7 +10,8 @@ moves a second while the training goes on at full speed), share (of the headless
 is left), traffic (with four sessions), reruns (what 50 runs of the cell leave), memory (which must
 not grow).
 
-`share` pins: server and browser to one core, the kernel with one thread to the other.
+`share` pins: server and browser to one core, the kernel to the other, with the one thread that the
+default config computes with.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def _standing():
     steps = sum(session.snapshot().total_steps for session in rlplay.sessions())
     return [time.monotonic(), steps, sum(t.user_time + t.system_time for t in threads)]
 None"""
-STATE = "document.querySelector('.rlplay-state').innerText"
+STATE = "document.querySelector('.rlplay-state').textContent"
 
 
 class Bench:
@@ -277,6 +278,7 @@ def start(bench: Bench, _: argparse.Namespace) -> None:
 def clicks(bench: Bench, options: argparse.Namespace) -> None:
     bench.open_playground()
     bench.start_training()
+    bench.page.wait_for_timeout(10_000)  # until its games last
     slow = itertools.cycle((40, 60))  # where the slider goes: a pace that it did not have
     for meanwhile, code in MEANWHILE.items():
         times: list[float] = []
@@ -340,12 +342,7 @@ def share(bench: Bench, options: argparse.Namespace) -> None:
             "[s.stop() for s in rlplay.sessions() if s.state in ('running', 'paused')] and None"
         )
         _pin(kernel, [cores[-1]] if pinned else cores, [cores[0]] if pinned else cores)
-        threads = 1 if pinned else len(cores)
-        source = (
-            "panel = rlplay_widgets.Playground("
-            f"rlplay.get_default_config().replace(num_threads={threads}))\npanel"
-        )
-        bench.open_playground(source)
+        bench.open_playground()
         bench.start_training()
         rates: dict[str, list[tuple[float, float]]] = {"hidden": [], "open": [], "none": []}
         ways = list(rates)
