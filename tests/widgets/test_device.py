@@ -214,7 +214,7 @@ def test_threads_are_measured_with_this_very_config_and_the_winner_is_adopted(
     ]
     assert state["measurement"]["bars"][0]["share"] == pytest.approx(90_000 / 152_000.4)
     assert state["measurement"]["notes"] == []
-    assert [bar["used"] for bar in state["measurement"]["bars"]] == [False, False]
+    assert [bar["used"] for bar in state["measurement"]["bars"]] == [True, False]
     state = tab.send(kind="adopt", bar=1)
     assert tab.draft.config.num_threads == 2
     assert [bar["used"] for bar in state["measurement"]["bars"]] == [False, True]
