@@ -48,7 +48,7 @@ def page(browser: Any) -> Any:
 
 def show(page: Any, widget: Any) -> None:
     """Draw a widget as its script does."""
-    script = widget._esm.replace("export default { render: keepingKeys(render) };", "")
+    script = widget._esm.replace("export default alive({ render: keepingKeys(render) });", "")
     page.add_script_tag(content=script)
     values = {name: getattr(widget, name) for name in widget.keys if not name.startswith("_")}
     values = {name: value for name, value in values.items() if name not in ("layout", "tooltip")}
