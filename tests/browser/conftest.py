@@ -48,6 +48,8 @@ SUBSHELL_ENDED = re.compile(
     r"|coroutine '_async_in_context\.",
     re.DOTALL,
 )
+#: The same of the server, whose message was on its way to a page that is reloaded.
+PAGE_CLOSED = "tornado.websocket.WebSocketClosedError"
 
 
 #: What anywidget says of a model that is closed before its script was loaded, as those of a
@@ -165,5 +167,6 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
     assert [
         entry
         for entry in complaints
-        if not SUBSHELL_ENDED.search(entry) and not any(words in entry for words in opened.expected)
+        if not SUBSHELL_ENDED.search(entry)
+        and not any(words in entry for words in (PAGE_CLOSED, *opened.expected))
     ] == []
