@@ -39,6 +39,8 @@ FOCUSED = f"""() => {{
     || e.closest('.widget-inline-hbox')?.querySelector('label')?.innerText.trim()
     || e.innerText.trim();
 }}"""
+PANEL_IN_SIGHT = """() => [...document.querySelectorAll('.rlplay-panel')]
+  .find(panel => panel.offsetParent && panel.innerText.trim())"""
 MOVING = f"""() => document.getAnimations()
   .map(({{ effect }}) => effect.target).filter(e => e?.closest('{PANEL}')).length"""
 
@@ -90,15 +92,9 @@ def test_by_keyboard_and_by_name(window: Window, lab: Lab) -> None:
 
     # Every control of every tab has a name.
     for name in page.locator(".rlplay-tab-bar button").all_inner_texts():
+        page.evaluate(f"() => {{ window.before = ({PANEL_IN_SIGHT})(); }}")
         tab(window, name)
-        window.until(
-            """() => {
-              const panel = [...document.querySelectorAll('.rlplay-panel')]
-                .find(panel => panel.offsetParent && panel.innerText.trim());
-              if (!panel || panel.dataset.looked) return false;
-              return panel.dataset.looked = true;
-            }"""
-        )
+        window.until(f"() => ![undefined, window.before].includes(({PANEL_IN_SIGHT})())")
         page.wait_for_timeout(200)
         assert page.evaluate(NAMELESS) == [], name
 
