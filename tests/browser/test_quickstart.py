@@ -133,7 +133,7 @@ def fits(window: Window) -> None:
 
 
 def pictures(window: Window, name: str) -> None:
-    """The panel fits at both widths; screenshots there, in light and dark, where they are wanted."""
+    """The panel fits at both widths; screenshots there, in both themes, where they are wanted."""
     for theme in ("Dark", "Light") if window.takes_pictures else ("Light",):
         if window.takes_pictures:
             command(window, "apputils:change-theme", theme=f"JupyterLab {theme}")

@@ -12,6 +12,7 @@ from rlplay.envs import EnvSpec, get_env_spec
 from rlplay.errors import ConfigError
 from rlplay_widgets.chips import Chips
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.dropdown import Dropdown
 from rlplay_widgets.forms import Form
 from rlplay_widgets.scene import Frame, assign
 
@@ -56,7 +57,7 @@ class LearningPanel:
         self.hyperparams = Form(desk, model, ("hyperparams",), title="Hyperparameters")
         self.forms = (self.run, self.hyperparams)
 
-        self.mine = ipw.Dropdown(options=[], description="My configs", tooltip="Saved configs")
+        self.mine = Dropdown(options=[], description="My configs", tooltip="Saved configs")
         self.load = ipw.Button(description="Load", tooltip="Take the chosen config into the forms")
         self.delete = ipw.Button(description="Delete", tooltip="Delete the chosen config")
         self.name = ipw.Text(placeholder="name", description="Save as", continuous_update=True)
@@ -137,8 +138,8 @@ class LearningPanel:
             self.presets.show(self._presets, self._desk.draft.preset or "")
             if self.mine.options != self._mine:
                 chosen = self._saved or self.mine.value
-                self.mine.options = self._mine
-                self.mine.value = chosen if chosen in self._mine else next(iter(self._mine), None)
+                first = next(iter(self._mine), None)
+                self.mine.offer(self._mine, chosen if chosen in self._mine else first)
             none = not self._mine
             assign(self.mine, disabled=none)
             assign(self.load, disabled=none)

@@ -19,6 +19,7 @@ from rlplay.storage import Replay
 from rlplay.storage.files import slug
 from rlplay_widgets import clerk
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.dropdown import Dropdown
 from rlplay_widgets.games import AgentGame, PersonGame, ReplayGame
 from rlplay_widgets.games.replay import MOVES_PER_SECOND, RATES
 from rlplay_widgets.library import SavedRun, title
@@ -32,6 +33,8 @@ __all__ = ["ReplaysPanel", "taking_over"]
 
 #: Runs that can be chosen here, the newest; the Runs tab has them all.
 _MOST_RUNS = 50
+#: What is offered where nothing is.
+_NOBODY = (("", None),)
 #: Seconds between two looks at the replays of a run that goes on.
 _EVERY = 2.0
 #: Pictures a second in a file, at most.
@@ -97,7 +100,7 @@ class ReplaysPanel:
         self._verdict: tuple[ReplayGame, str, bool] | None = None
         self._painted_runs: Any = None
         safely = desk.scene.safely
-        self.runs = ipw.Dropdown(description="Run", tooltip="Whose replays are listed")
+        self.runs = Dropdown(description="Run", tooltip="Whose replays are listed")
         self.runs.observe(desk.scene.safely(self._run_chosen), names="value")
         self.table = Table(
             _COLUMNS,
@@ -130,7 +133,7 @@ class ReplaysPanel:
         self.take_over = button(
             "Take over", "Play on yourself from this step, with the arrow keys", self.play_on
         )
-        self.taker = ipw.Dropdown(tooltip="The agent that plays on", options=[("", None)])
+        self.taker = Dropdown(tooltip="The agent that plays on", options=_NOBODY)
         self.taker.observe(desk.scene.safely(self._taker_chosen), names="value")
         self.let = button("Let it play on", "This agent plays on from this step", self.let_play_on)
         save = ipw.HBox([ipw.Label("Save as"), *self.saves.values()])
@@ -451,10 +454,9 @@ class ReplaysPanel:
         places = list(runs)[:_MOST_RUNS]
         if self._run is not None and self._run not in places:
             places.insert(0, self._run)
-        options = tuple((self._name(place), place) for place in places)
-        takers = tuple((self._name(place), place) for place in self._takers)
-        _choose(self.runs, options, self._run)
-        _choose(self.taker, takers, self._taker)
+        self.runs.offer([(self._name(place), place) for place in places] or _NOBODY, self._run)
+        takers = [(self._name(place), place) for place in self._takers]
+        self.taker.offer(takers or _NOBODY, self._taker)
         for button in (*self.saves.values(), self.take_over):
             assign(button, disabled=game is None)
         assign(self.let, disabled=game is None or self._taker is None)
@@ -506,12 +508,3 @@ def _row(replay: dict[str, Any], files: dict[str, tuple[int, int]]) -> Row:
         None if written is None else written[0] / 1e9,
     )
     return Row(replay["replay_id"], cells, replay["broken"] or "")
-
-
-def _choose(dropdown: ipw.Dropdown, options: tuple[tuple[str, Any], ...], value: Any) -> None:
-    """Give a dropdown its options, and the one that is chosen."""
-    options = options or (("", None),)
-    if tuple(dropdown.options) != options:
-        dropdown.options = options
-    if value in [place for _, place in options]:
-        assign(dropdown, value=value)

@@ -12,6 +12,7 @@ from rlplay.agents import AGENT_REGISTRY
 from rlplay.config import RunConfig
 from rlplay.errors import ConfigError
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.dropdown import Dropdown
 from rlplay_widgets.fits import list_fitting
 from rlplay_widgets.panels.endings import EndingsPanel
 from rlplay_widgets.scene import Frame, assign, free, mark
@@ -58,11 +59,11 @@ class TrainPanel:
         self._drawn: tuple[Any, ...] | None = None
         self._learner: tuple[str, ...] | None = None
         self._next = float("-inf")
-        self.algorithm = ipw.Dropdown(
+        self.algorithm = Dropdown(
             description="Algorithm",
             tooltip="Who learns, of those that can learn this world; for the next start",
         )
-        self.preset = ipw.Dropdown(
+        self.preset = Dropdown(
             description="Preset", tooltip="Options that go well together, for the next start"
         )
         self.name = ipw.Text(
@@ -155,14 +156,9 @@ class TrainPanel:
             return
         config, preset = draft.config, draft.preset
         presets = rlplay.list_presets(config.algo, config.env_name)
-        if self.algorithm.options != titles:
-            with self.algorithm.hold_sync():
-                self.algorithm.options = titles
-                self.algorithm.value = config.algo
-        assign(self.algorithm, value=config.algo, disabled=draft.is_locked("algo"))
-        options = tuple(presets if preset else [*presets, _OWN])
-        assign(self.preset, options=options)
-        assign(self.preset, value=preset or _OWN)
+        self.algorithm.offer(titles, config.algo)
+        assign(self.algorithm, disabled=draft.is_locked("algo"))
+        self.preset.offer(presets if preset else [*presets, _OWN], preset or _OWN)
         assign(self.preset.layout, display=None if draft.offers_presets else "none")
         assign(self.name, value=str(draft.get("name")), disabled=draft.is_locked("name"))
         assign(self.unit, value="steps" if seconds is None else "seconds")

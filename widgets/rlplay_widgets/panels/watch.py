@@ -16,6 +16,7 @@ from rlplay.storage import StorageManager
 from rlplay.storage.files import slug
 from rlplay_widgets import clerk
 from rlplay_widgets.desk import Desk
+from rlplay_widgets.dropdown import Dropdown
 from rlplay_widgets.games import AgentGame, PersonGame
 from rlplay_widgets.games.agent import SavedWeights, SnapshotWeights
 from rlplay_widgets.games.episode import Step
@@ -111,7 +112,7 @@ class WatchPanel:
             options=[(words, name) for name, (words, _) in KINDS.items()],
             tooltips=[about for _, about in KINDS.values()],
         )
-        self.run = ipw.Dropdown(description="Run", tooltip="Whose weights play")
+        self.run = Dropdown(description="Run", tooltip="Whose weights play")
         self.greedy = ipw.ToggleButtons(
             options=[("Greedy", True), ("Sampled", False)],
             tooltips=[
@@ -411,7 +412,7 @@ class WatchPanel:
         chosen = self._chosen(game)
         if chosen not in [choice for _, choice in options]:
             options.append((chosen[1] if isinstance(chosen, tuple) else chosen, chosen))
-        _choose(self.run, options, chosen)
+        self.run.offer(options, chosen)
 
     def _paint_ages(self, frame: Frame, game: AgentGame, age: int) -> None:
         """Look for new ages while a run trains, and show them on the slider."""
@@ -421,7 +422,8 @@ class WatchPanel:
             clerk.submit(lambda: self._list_ages(place))
         self._age = age
         ages = {*(self._ages if self._ages_of == place else ()), age}
-        _choose(self.age, [(f"{count(each)} steps", each) for each in sorted(ages)], age)
+        options = [(f"{count(each)} steps", each) for each in sorted(ages)]
+        assign(self.age, options=options, value=age)
 
     def _note_html(self, game: Game | None) -> str:
         words = self._problem
@@ -479,12 +481,3 @@ def _row(*widgets: ipw.Widget) -> ipw.HBox:
 def _show(widget: ipw.DOMWidget, wanted: bool) -> None:
     """Show or hide a control."""
     assign(widget.layout, display=None if wanted else "none")
-
-
-def _choose(control: Any, options: list[tuple[str, Any]], value: Any) -> None:
-    """Give a control other options, and one of them."""
-    if tuple(control.options) != tuple(options):
-        with control.hold_sync():
-            control.options = options
-            control.value = value
-    assign(control, value=value)
