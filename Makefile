@@ -42,7 +42,7 @@ test: $(VENV)/.test-ready
 	$(TEST_NOTEBOOKS)
 	@if chromium=$$($(BIN)/python tests/browser/chromium.py); then \
 	  echo "Browser tests with $$chromium"; \
-	  $(BIN)/python -m pytest tests/browser || { \
+	  $(BIN)/python -m pytest tests/browser --numprocesses 2 --dist worksteal || { \
 	    echo "BROWSER TESTS FAILED ONCE; those that failed run again, by themselves:"; \
 	    $(BIN)/python -m pytest tests/browser --last-failed --last-failed-no-failures none || { \
 	      echo "BROWSER TESTS FAILED TWICE; those that failed run a last time:"; \

@@ -68,7 +68,7 @@ def test_no_request_is_lost_that_arrives_during_a_reply(kernel: tuple[str, Any])
     # ipykernel 7.3, as it is, loses one of the first twenty or so, and then all that follow.
     _, client = kernel
     ask(client, "import rlplay_widgets")
-    for number in range(300):
+    for number in range(120):
         asked = {client.kernel_info()}
         time.sleep(number % 30 / 10_000)  # about as long as an answer takes
         asked.add(client.execute("1", store_history=False))

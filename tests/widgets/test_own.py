@@ -249,7 +249,7 @@ def test_a_knob_of_a_session_turns_also_when_its_environment_was_defined_again(
         env_config={"width": 7}, num_envs=2, num_threads=1, total_steps=10**9
     )
     session = rlplay.TrainingSession(config)
-    session.start()
+    session.start(max_speed=True)
     paint_until(painter, lambda: session.snapshot().total_steps > 100)
 
     class Bare(Hop):

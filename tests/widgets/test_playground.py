@@ -39,7 +39,7 @@ def test_running_the_cell_again_leaves_nothing_behind(painter) -> None:
 
     run_the_cell()
     count, threads, files = widget_count(), threading.active_count(), len(os.listdir("/dev/fd"))
-    for _ in range(50):
+    for _ in range(20):
         run_the_cell()
     assert widget_count() == count
     assert threading.active_count() == threads
