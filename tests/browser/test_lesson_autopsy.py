@@ -45,7 +45,7 @@ def test_who_takes_over_twenty_steps_before_the_end_goes_another_way(
 
     # It turned down here, and wound itself in. A person goes straight on, to the right.
     page.get_by_role("button", name="Take over").click()
-    says(window, "you play on from step 1107")
+    says(window, "you play on from step 1 107")
     tab(window, "Watch")
     page.get_by_label("Step by step").check()
     page.locator(".rlplay-board").click()

@@ -13,6 +13,7 @@ from rlplay.errors import ContractError
 from rlplay.storage import Replay
 from rlplay_widgets.games.episode import Episode, Seeds, Step, make_env
 from rlplay_widgets.player import Game, Shown
+from rlplay_widgets.theme import number
 
 __all__ = ["DIRECTIONS", "PersonGame"]
 
@@ -88,7 +89,7 @@ class PersonGame(Game):
             env_config=replay.env_config,
             reward_config=replay.reward_config,
         )
-        words = f"you play on from step {step}"
+        words = f"you play on from step {number(step)}"
         return cls(
             config,
             seed=replay.episode_seed,

@@ -27,7 +27,7 @@ from rlplay_widgets.panels.runs import exports_folder
 from rlplay_widgets.receipt import Receipt
 from rlplay_widgets.scene import Frame, assign
 from rlplay_widgets.table import Column, Row, Table
-from rlplay_widgets.theme import ENDINGS, escape, script
+from rlplay_widgets.theme import ENDINGS, escape, number, script
 
 __all__ = ["ReplaysPanel", "taking_over"]
 
@@ -246,7 +246,7 @@ class ReplaysPanel:
                 config=config,
                 seed=game.replay.episode_seed,
                 actions=game.replay.actions[:step],
-                words=f"{name} plays on from step {step}",
+                words=f"{name} plays on from step {number(step)}",
             )
 
         self._desk.work("letting an agent take over", make, self._desk.watch)
