@@ -244,7 +244,6 @@ _PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "description": "A small network that sees little learns to find apples within seconds, "
             "also on an old machine, and does not get as far.",
             "num_envs": 32,
-            "num_threads": 1,
             "total_steps": 1_000_000,
             "env_config": {"vision": 2},
             "network_config": {"layers": [{"units": 64}, {"units": 64}]},

@@ -385,7 +385,8 @@ def _kept(rates: list[tuple[float, float]], alone: list[tuple[float, float]]) ->
         [one / other for one, other in zip(own, without, strict=True)]
         for own, without in zip(zip(*rates, strict=True), zip(*alone, strict=True), strict=True)
     )
-    error = math.sqrt(math.pi / 2 / len(speed)) * statistics.stdev(speed)
+    spread = statistics.stdev(speed) if len(speed) > 1 else math.nan
+    error = math.sqrt(math.pi / 2 / len(speed)) * spread
     return (
         f"{statistics.median(speed):.1%} of that, \N{PLUS-MINUS SIGN} {100 * error:.1f}, "
         f"on the core for {statistics.median(core):.1%} of the time"

@@ -168,5 +168,6 @@ def window(browser: Any, lab: Lab) -> Iterator[Window]:
         entry
         for entry in complaints
         if not SUBSHELL_ENDED.search(entry)
-        and not any(words in entry for words in (PAGE_CLOSED, *opened.expected))
+        and not entry.rstrip().endswith(PAGE_CLOSED)
+        and not any(words in entry for words in opened.expected)
     ] == []

@@ -45,9 +45,9 @@ def everything_lives(window: Window) -> None:
             window,
             """part => {
               const words = document.querySelector(part)?.innerText ?? '';
+              if (!/\\d/.test(words)) return false;
               window.before ??= {};
-              const before = window.before[part] ??= words;
-              return /\\d/.test(words) && words !== before;
+              return words !== (window.before[part] ??= words);
             }""",
             part,
         )

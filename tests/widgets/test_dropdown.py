@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
 
 import pytest
 
 from rlplay_widgets.dropdown import Dropdown
 
 
-def send_from_the_page(dropdown: Dropdown, index: int) -> list[BaseException]:
-    """Have a choice arrive in a thread of its own, and wait a moment for it; what it raised."""
+def elsewhere(action: Callable[..., None], *arguments: Any) -> tuple[Thread, list[BaseException]]:
+    """Do something in a thread of its own, and wait a moment for it; the thread, what it raised."""
     raised: list[BaseException] = []
 
-    def arrive() -> None:
+    def act() -> None:
         try:
-            dropdown.set_state({"index": index})
+            action(*arguments)
         except BaseException as error:
             raised.append(error)
 
-    thread = threading.Thread(target=arrive, name="page")
+    thread = Thread(target=act)
     thread.start()
     thread.join(0.2)
-    return raised
+    return thread, raised
 
 
 @pytest.fixture
@@ -36,31 +38,47 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     return messages
 
 
-@pytest.mark.parametrize(("index", "value"), [(0, "x"), (1, "y"), (2, "y")])
-def test_a_choice_that_arrives_while_the_options_change_waits(sent, index, value) -> None:
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_choice_that_waited_for_other_options_is_none(sent, index) -> None:
     dropdown = Dropdown(options=["a", "b", "c"], value="c")
-    seen: list[object] = []
-    dropdown.observe(lambda change: seen.append(change["new"]), names="value")
-    raised: list[list[BaseException]] = []
+    pages: list[tuple[Thread, list[BaseException]]] = []
+
     # Between the new options and the choice among them.
-    dropdown.observe(
-        lambda _: raised.append(send_from_the_page(dropdown, index)), names="_options_labels"
-    )
+    def choose(_: Any) -> None:
+        pages.append(elsewhere(dropdown.set_state, {"index": index}))
+
+    dropdown.observe(choose, names="_options_labels")
     dropdown.offer(["x", "y"], "y")
-    for thread in threading.enumerate():
-        if thread.name == "page":
-            thread.join()
-    assert raised == [[]]
-    assert dropdown.value == value
-    assert dropdown.label == value
-    assert seen[-1] == value
+    ((page, raised),) = pages
+    page.join()
+    assert raised == []
+    assert (dropdown.value, dropdown.label) == ("y", "y")
+    assert sent[-1] == {"index": 1}  # the page is told what is chosen
+
+
+@pytest.mark.parametrize("options", [["a", "b", "c"], ["new", "a", "b", "c"]])
+def test_the_painter_does_not_undo_a_choice_that_it_waited_for(sent, options) -> None:
+    dropdown = Dropdown(options=["a", "b", "c"], value="a")
+    painters: list[tuple[Thread, list[BaseException]]] = []
+
+    def paint(change: dict[str, Any]) -> None:
+        if not painters:
+            painters.append(elsewhere(dropdown.offer, options, "a"))
+
+    dropdown.observe(paint, names="value")
+    dropdown.set_state({"index": 2})
+    ((painter, raised),) = painters
+    painter.join()
+    assert raised == []
+    assert dropdown.value == "c"
+    assert dropdown.options == tuple(options)
 
 
 def test_a_choice_among_options_that_are_gone_is_put_right_on_the_page(sent) -> None:
     dropdown = Dropdown(options=["a", "b", "c"], value="c")
     dropdown.offer(["x", "y"], "y")
     sent.clear()
-    assert send_from_the_page(dropdown, 2) == []
+    dropdown.set_state({"index": 2})
     assert dropdown.value == "y"
     assert sent == [{"index": 1}]
 

@@ -287,6 +287,23 @@ def test_a_training_at_full_speed_is_painted_five_times_a_second_and_at_once_whe
     assert scene._painted_at == written[-1] == 101.04
 
 
+def test_a_tab_that_is_opened_during_full_speed_is_painted_at_once(
+    painter, sent, monkeypatch
+) -> None:
+    monkeypatch.setattr("rlplay_widgets.scene.FULL_SPEED_FRAME", FULL_SPEED_FRAME)
+    session = StillSession()
+    session.monitor.publish(state="running", run_id="r1", is_max_speed=True, moves_per_second=None)
+    panel = Playground(session)
+    painter.tick(100.0)
+    panel.open_tab("Network")
+    assert panel._scene.paint(100.01) == 0.0
+    painted: list[float] = []
+    network = panel.tabs.panels["Network"]
+    monkeypatch.setattr(network, "paint", lambda frame: painted.append(frame.now))
+    painter.tick(100.02)
+    assert painted == [100.02]
+
+
 def test_nothing_is_painted_while_nobody_looks(painter, sent) -> None:
     session = StillSession()
     session.monitor.publish(state="running", run_id="r1", game_state={"broken": True})

@@ -311,7 +311,7 @@ def _draw_body(
     picture.lines(places, counts, _shades(palette), 0.7 * cell)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _pieces(
     length: int,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:

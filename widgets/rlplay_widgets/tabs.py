@@ -91,9 +91,10 @@ class Tabs:
         return new
 
     def paint(self, frame: Frame) -> bool:
-        """Open the tab that was chosen."""
+        """Open the tab that was chosen; its panel is painted with the next frame, at once."""
         if self._wanted != self.bar.chosen:
             self._open(self._wanted)
+            frame.owed.append(0.0)
         return False
 
     @property

@@ -426,8 +426,8 @@ class ReplaysPanel:
         """How it ended, and whether it is what was played in training."""
         replay = game.replay
         about = (
-            f"<b>{escape(ending)}</b> after {replay.length:,} steps".replace(",", "\u202f")
-            + f" with score {replay.score:g}"
+            f"<b>{escape(ending)}</b> after {number(replay.length)} steps "
+            f"with score {replay.score:g}"
         )
         if game.apple_steps:
             about += f" · {len(game.apple_steps)} apples marked"

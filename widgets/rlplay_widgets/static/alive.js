@@ -5,8 +5,9 @@
 // `Runtime.ready`, which was refused), and the widget would show the past until the page is
 // reloaded. Such a widget hears its kernel without anywidget, and asks for what it has missed.
 function catchUp(model) {
+  if (typeof model?._handle_comm_msg !== "function") return; // no anywidget that we know
   const nothing = { content: { data: { method: "" } } };
-  model._handle_comm_msg(nothing).catch(() => {
+  Promise.resolve(model._handle_comm_msg(nothing)).catch(() => {
     if (!model.comm) return; // a page without a kernel
     const { _handle_comm_msg: hear } = Object.getPrototypeOf(Object.getPrototypeOf(model));
     model.comm.on_msg((message) => hear.call(model, message));
