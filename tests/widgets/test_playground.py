@@ -39,7 +39,7 @@ def test_running_the_cell_again_leaves_nothing_behind(painter) -> None:
 
     run_the_cell()
     count, threads, files = widget_count(), threading.active_count(), len(os.listdir("/dev/fd"))
-    for _ in range(20):
+    for _ in range(50):
         run_the_cell()
     assert widget_count() == count
     assert threading.active_count() == threads
@@ -244,13 +244,19 @@ def test_an_environment_that_cannot_draw_itself_has_a_line(painter, monkeypatch)
     assert "rlplay lab" in bundle["text/plain"]
 
 
-def test_a_training_at_full_speed_is_painted_five_times_a_second_and_at_once_when_asked(
-    painter, sent, monkeypatch
-) -> None:
+@pytest.fixture
+def at_full_speed(painter, sent, monkeypatch) -> Playground:
+    """A Playground, painted as seldom as it really is while a training goes on at full speed."""
     monkeypatch.setattr("rlplay_widgets.scene.FULL_SPEED_FRAME", FULL_SPEED_FRAME)
     session = StillSession()
     session.monitor.publish(state="running", run_id="r1", is_max_speed=True, moves_per_second=None)
-    panel = Playground(session)
+    return Playground(session)
+
+
+def test_a_training_at_full_speed_is_painted_five_times_a_second_and_at_once_when_asked(
+    painter, at_full_speed, monkeypatch
+) -> None:
+    panel, session = at_full_speed, at_full_speed.session
     scene = panel._scene
     painter.tick(100.0)
     # Another Playground wakes the painter thirty times a second.
@@ -288,12 +294,9 @@ def test_a_training_at_full_speed_is_painted_five_times_a_second_and_at_once_whe
 
 
 def test_a_tab_that_is_opened_during_full_speed_is_painted_at_once(
-    painter, sent, monkeypatch
+    painter, at_full_speed, monkeypatch
 ) -> None:
-    monkeypatch.setattr("rlplay_widgets.scene.FULL_SPEED_FRAME", FULL_SPEED_FRAME)
-    session = StillSession()
-    session.monitor.publish(state="running", run_id="r1", is_max_speed=True, moves_per_second=None)
-    panel = Playground(session)
+    panel = at_full_speed
     painter.tick(100.0)
     panel.open_tab("Network")
     assert panel._scene.paint(100.01) == 0.0
